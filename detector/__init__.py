@@ -1,0 +1,1 @@
+"""FrameMessage to Observation: finds faces, then judges masks, over batches of many cameras."""

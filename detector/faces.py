@@ -1,0 +1,142 @@
+"""Finds faces: YuNet on letterboxed pictures, decoded and thinned out in numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.engine import PROVIDERS, run_in_buckets
+from maskwatch.errors import ConfigError
+from maskwatch.imaging import letterbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from detector.engine import Array, Inference
+    from maskwatch.domain import Image
+
+STRIDES = (8, 16, 32)
+MULTIPLE = 32
+"""Sides of the network's input must be multiples of its largest stride."""
+
+CPU_BATCH_SIZES = (1, 2)
+"""On a CPU a bigger batch costs more per picture, not less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face found in one picture, in pixels of that picture."""
+
+    box: tuple[float, float, float, float]  # x_min, y_min, x_max, y_max; may reach outside the picture
+    landmarks: tuple[tuple[float, float], ...]  # right eye, left eye, nose, right and left mouth corner, as seen
+    score: float  # 0 to 1
+
+    @property
+    def height(self) -> float:
+        """Height of the box in pixels of the picture searched."""
+        return self.box[3] - self.box[1]
+
+
+class FaceFinder:
+    """Finds the faces of many pictures at one network size."""
+
+    def __init__(
+        self, *, engine: Inference, width: int = 640, height: int = 384, min_score: float = 0.6, max_overlap: float = 0.3
+    ) -> None:
+        """Check the model and prepare the grids.
+
+        Args:
+            engine: a YuNet whose metadata says so.
+            width: of the network's input in pixels, a multiple of 32; pictures are scaled to fit.
+            height: as width.
+            min_score: faces below are not reported.
+            max_overlap: of two boxes with a greater intersection over union only the better stays.
+        """
+        engine.contract.require_face_detector(engine.contract.name)
+        if width <= 0 or height <= 0 or width % MULTIPLE or height % MULTIPLE:
+            raise ConfigError(f"face detector input is {width}x{height}: both must be multiples of {MULTIPLE}.")
+        self._engine = engine
+        self._width, self._height = width, height
+        self._min_score, self._max_overlap = min_score, max_overlap
+        self._batch_sizes = CPU_BATCH_SIZES if engine.provider == PROVIDERS["cpu"] else engine.batch_sizes
+        cells = [_cells(width // stride, height // stride, stride) for stride in STRIDES]
+        self._cells = np.concatenate(cells)  # anchors x 3: column, row, stride
+
+    def find(self, images: Sequence[Image]) -> list[list[Face]]:
+        """Return the faces of each picture, best first.
+
+        Args:
+            images: each H x W x 3, uint8, BGR; sizes may differ.
+        """
+        if not images:
+            return []
+        batch = np.empty((len(images), 3, self._height, self._width), np.float32)
+        scales = []
+        for index, image in enumerate(images):
+            boxed, scale = letterbox(image, self._width, self._height)
+            batch[index] = boxed.transpose(2, 0, 1)
+            scales.append(scale)
+        outputs = run_in_buckets(self._engine, batch, self._batch_sizes)
+        scores, boxes, points = (_join(outputs, parts) for parts in (("cls", "obj"), ("bbox",), ("kps",)))
+        confidences = np.sqrt(np.clip(scores[..., 0], 0, 1) * np.clip(scores[..., 1], 0, 1))
+        return [
+            self._decode(confidences[index], boxes[index], points[index], scales[index])
+            for index in range(len(images))
+        ]
+
+    def _decode(self, confidences: Array, boxes: Array, points: Array, scale: float) -> list[Face]:
+        """Turn one picture's raw outputs into faces; only cells above the score are looked at."""
+        chosen = np.flatnonzero(confidences >= self._min_score)
+        if not chosen.size:
+            return []
+        chosen = chosen[np.argsort(-confidences[chosen], kind="stable")]
+        cells, stride = self._cells[chosen, None, :2], self._cells[chosen, 2, None]
+        raw = boxes[chosen]
+        centres = (cells[:, 0] + raw[:, :2]) * stride / scale
+        halves = np.exp(np.minimum(raw[:, 2:], 10)) * stride / scale / 2
+        corners = np.concatenate([centres - halves, centres + halves], axis=1)
+        kept = thin_out(corners, self._max_overlap)
+        landmarks = (points[chosen[kept]].reshape(-1, 5, 2) + cells[kept]) * stride[kept, None] / scale
+        return [
+            Face(tuple(box), tuple(map(tuple, marks)), score)
+            for box, marks, score in zip(
+                corners[kept].tolist(), landmarks.tolist(), confidences[chosen[kept]].tolist(), strict=True
+            )
+        ]
+
+
+def thin_out(boxes: Array, max_overlap: float) -> list[int]:
+    """Return the indices of the boxes that stay: greedy non-maximum suppression.
+
+    Args:
+        boxes: N x 4, x_min, y_min, x_max, y_max, best first.
+        max_overlap: intersection over union above which the later box goes.
+
+    >>> thin_out(np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]], np.float32), 0.3)
+    [0, 2]
+    """
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    left = np.arange(len(boxes))
+    kept = []
+    while left.size:
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        low = np.maximum(boxes[left, :2], boxes[best, :2])
+        high = np.minimum(boxes[left, 2:], boxes[best, 2:])
+        shared = np.prod(np.clip(high - low, 0, None), axis=1)
+        left = left[shared <= max_overlap * (areas[left] + areas[best] - shared)]
+    return kept
+
+
+def _cells(columns: int, rows: int, stride: int) -> Array:
+    """Return column, row and stride of each cell of one grid in the network's order, as (columns x rows) x 3."""
+    row, column = np.mgrid[:rows, :columns].astype(np.float32)
+    return np.stack([column.ravel(), row.ravel(), np.full(columns * rows, stride, np.float32)], axis=1)
+
+
+def _join(outputs: Mapping[str, Array], parts: Sequence[str]) -> Array:
+    """Join outputs over channels and strides: N x anchors x channels."""
+    strides = [np.concatenate([outputs[f"{part}_{stride}"] for part in parts], axis=2) for stride in STRIDES]
+    return np.concatenate(strides, axis=1)

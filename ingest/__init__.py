@@ -1,0 +1,1 @@
+"""Camera to FrameMessage: one process per camera reads, thins, scales, masks and publishes pictures."""

@@ -1,0 +1,267 @@
+"""Every byte on the bus: stream names, groups, tables, limits, messages, and the schema version.
+
+The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregator/worker.py`.
+
+    maskwatch:frames:<camera>   FrameMessage                           ingest -> detectors (one group)
+    maskwatch:log:<camera>      CameraReport, FramesDropped            ingest -> aggregator
+                                Observation, FramesDropped             detector -> the same log
+    maskwatch:events            Event                                  aggregator -> programs
+    maskwatch:dead-letters      whatever did not decode, with its cause
+    tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera)
+
+One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
+one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); a frame also has `jpeg`, raw.
+A reader of version N understands N and N - 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from maskwatch.bus import Cap
+from maskwatch.domain import STRICT, CameraReport, Event, FrameId, FramesDropped, Observation
+from maskwatch.errors import BadMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maskwatch.bus import Fields
+
+T = TypeVar("T")
+
+SCHEMA = 1
+READABLE = (SCHEMA,)
+
+FRAMES = "maskwatch:frames:"
+LOG = "maskwatch:log:"
+EVENTS = "maskwatch:events"
+DEAD_LETTERS = "maskwatch:dead-letters"
+DETECTORS = "detectors"
+CAMERAS_TABLE = "maskwatch:cameras"
+WORKERS_TABLE = "maskwatch:workers"
+LEDGERS_TABLE = "maskwatch:ledgers"
+
+MAX_FRAME_BYTES = 512 * 1024
+"""A larger JPEG is not published but dropped and counted; with the cap's depth this bounds the bus's memory."""
+
+FRAMES_DEPTH = 4
+FRAMES_CAP = Cap(entries=FRAMES_DEPTH, age_s=10.0)
+LOG_CAP = Cap(entries=20_000, age_s=6 * 3600.0, bytes=4 * 2**20)
+EVENTS_CAP = Cap(entries=10_000, age_s=72 * 3600.0, bytes=8 * 2**20)
+DEAD_LETTERS_CAP = Cap(entries=200, age_s=24 * 3600.0, bytes=2 * 2**20)
+
+REPORT_EVERY_S = 1.0
+"""How often a camera and a worker report themselves even when nothing changed."""
+
+GONE_AFTER_S = 10.0
+"""A camera or worker whose last report is older counts as gone: its word is not trusted any more."""
+
+
+def frames_stream(camera_id: str) -> str:
+    """Name the stream of a camera's frames."""
+    return FRAMES + camera_id
+
+
+def log_stream(camera_id: str) -> str:
+    """Name the stream of all that is said about a camera's frames."""
+    return LOG + camera_id
+
+
+def memory_ceiling(cameras: int) -> int:
+    """Bound the bus's memory in bytes: what the server needs when every stream is at its cap.
+
+    The quarter on top is the server's own: nodes, ids, buffers of clients. A test fills every stream and holds it
+    to this.
+
+    >>> memory_ceiling(8) // 2**20
+    92
+    """
+    per_camera = FRAMES_CAP.entries * MAX_FRAME_BYTES + LOG_CAP.bytes
+    shared = DEAD_LETTERS_CAP.bytes + EVENTS_CAP.bytes + 16 * 2**20
+    return (cameras * per_camera + shared) * 5 // 4
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHead:
+    """All of a frame but its picture."""
+
+    __pydantic_config__: ClassVar = STRICT
+    camera_id: str
+    frame: FrameId
+    captured_at: float  # wall clock at which the camera took it, from the stream's own timestamps
+    received_at: float
+    published_at: float
+    deadline_at: float  # not to be judged after this wall-clock time; 0 for never stale
+    width: int  # of the camera's picture in pixels; the JPEG may be smaller, of the same shape
+    height: int
+    live: bool = True  # False for files played faster than real time
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMessage:
+    """One picture on its way to a detector."""
+
+    head: FrameHead
+    jpeg: bytes
+
+    def to_fields(self) -> Fields:
+        """Encode for the bus."""
+        return _fields("frame", _FRAME.dump_json(self.head)) | {"jpeg": self.jpeg}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, bytes]) -> FrameMessage:
+        """Decode, or raise BadMessage."""
+        return cls(head=_decode(_FRAME, fields, "frame"), jpeg=fields.get("jpeg", b""))
+
+    @staticmethod
+    def head_from_json(head: bytes) -> FrameHead:
+        """Decode the head alone, as `Bus.append` gives it back for a frame that was pushed out."""
+        return _FRAME.validate_json(head)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker says of itself every second."""
+
+    __pydantic_config__: ClassVar = STRICT
+    name: str  # unique among running workers: role, host, process
+    role: str  # ingest, detect, aggregate
+    host: str
+    pid: int
+    version: str
+    started_at: float
+    reported_at: float
+    shard: str = "0/1"
+    provider_asked: str = ""
+    provider: str = ""
+    models: tuple[str, ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """The accountant's balance of one camera since the aggregator first heard of it.
+
+    captured = observed + dropped + lost + in_flight, always.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    camera_id: str
+    captured: int
+    observed: int
+    unchanged: int  # of the observed, those the motion gate answered
+    dropped: dict[str, int]
+    lost: int
+    in_flight: int
+
+    @property
+    def balances(self) -> bool:
+        """Whether every captured frame is in exactly one place."""
+        return self.captured == self.observed + sum(self.dropped.values()) + self.lost + self.in_flight
+
+
+LogRecord = Observation | FramesDropped | CameraReport
+"""What may stand in a camera's log."""
+
+_FRAME = TypeAdapter(FrameHead)
+_EVENT = TypeAdapter(Event)
+_WORKER = TypeAdapter(WorkerReport)
+_LEDGER = TypeAdapter(LedgerReport)
+_REPORT = TypeAdapter(CameraReport)
+_RECORDS: dict[str, TypeAdapter[LogRecord]] = {
+    "observation": TypeAdapter(Observation),
+    "dropped": TypeAdapter(FramesDropped),
+    "camera": TypeAdapter(CameraReport),
+}
+_KINDS: dict[type, str] = {Observation: "observation", FramesDropped: "dropped", CameraReport: "camera"}
+
+
+def record_to_fields(record: LogRecord) -> Fields:
+    """Encode one record of a camera's log."""
+    kind = _KINDS[type(record)]
+    return _fields(kind, _RECORDS[kind].dump_json(record))
+
+
+def record_from_fields(fields: Mapping[str, bytes]) -> LogRecord:
+    """Decode one record of a camera's log, or raise BadMessage."""
+    kind = fields.get("kind", b"").decode("utf-8", "replace")
+    if kind not in _RECORDS:
+        raise BadMessage(f"unknown kind {kind[:40]!r}", fields)
+    return _decode(_RECORDS[kind], fields, kind)
+
+
+def event_to_fields(event: Event) -> Fields:
+    """Encode an event for the stream of events."""
+    return _fields("event", _EVENT.dump_json(event))
+
+
+def event_from_fields(fields: Mapping[str, bytes]) -> Event:
+    """Decode an event, or raise BadMessage."""
+    return _decode(_EVENT, fields, "event")
+
+
+def event_to_json(event: Event) -> bytes:
+    """Encode an event as one line of JSON: what `maskwatch events --json` prints and the store keeps."""
+    return _EVENT.dump_json(event)
+
+
+def event_from_json(data: bytes | str) -> Event:
+    """Decode an event from its line of JSON."""
+    return _EVENT.validate_json(data)
+
+
+def worker_to_json(report: WorkerReport) -> bytes:
+    """Encode a worker's report for its table."""
+    return _WORKER.dump_json(report)
+
+
+def worker_from_json(data: bytes) -> WorkerReport:
+    """Decode a worker's report."""
+    return _WORKER.validate_json(data)
+
+
+def camera_to_json(report: CameraReport) -> bytes:
+    """Encode a camera's report for its table."""
+    return _REPORT.dump_json(report)
+
+
+def camera_from_json(data: bytes) -> CameraReport:
+    """Decode a camera's report."""
+    return _REPORT.validate_json(data)
+
+
+def ledger_to_json(report: LedgerReport) -> bytes:
+    """Encode a camera's balance for its table."""
+    return _LEDGER.dump_json(report)
+
+
+def ledger_from_json(data: bytes) -> LedgerReport:
+    """Decode a camera's balance."""
+    return _LEDGER.validate_json(data)
+
+
+def dead_letter(stream: str, error: BadMessage) -> Fields:
+    """Build the dead-letter entry of a message that did not decode; payloads are cut to what helps a person."""
+    kept = {f"raw_{name}"[:80]: value[:1024] for name, value in list(error.fields.items())[:8]}
+    return {"stream": stream.encode(), "head": str(error).encode()[:1024]} | kept
+
+
+def _fields(kind: str, head: bytes) -> Fields:
+    return {"v": str(SCHEMA).encode(), "kind": kind.encode(), "head": head}
+
+
+def _decode(adapter: TypeAdapter[T], fields: Mapping[str, bytes], kind: str) -> T:
+    version = fields.get("v", b"")
+    if version not in {str(readable).encode() for readable in READABLE}:
+        raise BadMessage(f"schema version {version[:20]!r}, this version reads {list(READABLE)}", fields)
+    if fields.get("kind") != kind.encode():
+        raise BadMessage(f"kind {fields.get('kind', b'')[:40]!r}, expected {kind!r}", fields)
+    try:
+        return adapter.validate_json(fields.get("head", b""))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadMessage(f"{kind}: {where or 'head'}: {first['msg']}", fields) from None

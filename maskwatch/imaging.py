@@ -1,0 +1,112 @@
+"""What is done to pixels, once for training and service alike: the crop rule, letterboxing, JPEG.
+
+A classifier is only as good as the agreement between what it learned from and what it is shown. So the crop
+rule has a name, the name stands in the model's metadata, and a model trained with another rule does not start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskwatch.domain import Image
+
+CROP_RULE = "square-1.3-replicate-v1"
+"""Square about the box centre, 1.3 times its longer side, borders replicated, AREA down and CUBIC up."""
+
+CROP_SCALE = 1.3
+
+PREPROCESSING = "rgb-minus1-plus1-nhwc-v1"
+"""RGB, float32, x / 127.5 - 1, batch x height x width x 3: what ImageNet MobileNetV2 weights expect."""
+
+
+def crop_face(image: Image, box: Sequence[float], size: int) -> Image:
+    """Cut one face by the crop rule.
+
+    Args:
+        image: H x W x 3, uint8, BGR.
+        box: x_min, y_min, x_max, y_max in pixels of `image`; may reach outside it.
+        size: side of the result in pixels.
+
+    Returns:
+        size x size x 3, uint8, BGR.
+
+    >>> picture = np.zeros((100, 200, 3), np.uint8)
+    >>> crop_face(picture, (-10, -10, 30, 40), 96).shape
+    (96, 96, 3)
+    """
+    x_min, y_min, x_max, y_max = box
+    side = max(2, round(CROP_SCALE * max(x_max - x_min, y_max - y_min)))
+    left = round((x_min + x_max - side) / 2)
+    top = round((y_min + y_max - side) / 2)
+    height, width = image.shape[:2]
+    rows = np.clip(np.arange(top, top + side), 0, height - 1)
+    if 0 <= left and left + side <= width and 0 <= top and top + side <= height:
+        square = image[top : top + side, left : left + side]
+    else:
+        columns = np.clip(np.arange(left, left + side), 0, width - 1)
+        square = image[rows[:, None], columns[None, :]]
+    interpolation = cv2.INTER_AREA if side >= size else cv2.INTER_CUBIC
+    return cv2.resize(square, (size, size), interpolation=interpolation)  # type: ignore[return-value]
+
+
+def to_model_input(crops: Sequence[Image]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Stack crops for the mask classifier, as PREPROCESSING says.
+
+    Args:
+        crops: N pictures of one size, each S x S x 3, uint8, BGR.
+
+    Returns:
+        N x S x S x 3, float32, RGB in [-1, 1].
+    """
+    batch = np.stack(crops)[..., ::-1].astype(np.float32)
+    return batch / np.float32(127.5) - np.float32(1.0)
+
+
+def letterbox(image: Image, width: int, height: int) -> tuple[Image, float]:
+    """Scale a picture to fit into width x height, top left, and fill the rest with black.
+
+    Args:
+        image: H x W x 3, uint8, BGR.
+        width: of the result, pixels.
+        height: of the result, pixels.
+
+    Returns:
+        The picture (height x width x 3) and the factor that takes source pixels to its pixels.
+
+    >>> boxed, scale = letterbox(np.zeros((720, 1280, 3), np.uint8), 640, 384)
+    >>> boxed.shape, scale
+    ((384, 640, 3), 0.5)
+    """
+    source_height, source_width = image.shape[:2]
+    scale = min(width / source_width, height / source_height)
+    inner = (max(1, round(source_width * scale)), max(1, round(source_height * scale)))
+    if inner == (source_width, source_height):
+        scaled = image
+    else:
+        scaled = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)  # type: ignore[assignment]
+    if inner == (width, height):
+        return scaled, scale
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[: inner[1], : inner[0]] = scaled
+    return canvas, scale
+
+
+def encode_jpeg(image: Image, quality: int) -> bytes:
+    """Compress a picture (H x W x 3, uint8, BGR) to JPEG bytes."""
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError("the picture cannot be encoded as JPEG")
+    return data.tobytes()
+
+
+def decode_image(data: bytes) -> Image | None:
+    """Decompress JPEG, PNG and the like to H x W x 3, uint8, BGR; None if the bytes are no picture."""
+    if not data:
+        return None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[return-value]

@@ -1,0 +1,21 @@
+"""Keeps passwords and tokens out of everything that is shown: logs, errors, metrics, pages, events."""
+
+from __future__ import annotations
+
+import re
+
+_AUTHORITY = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"<>]*@")
+_AUTHORITY_ODD = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s'\"<>@:/]*:[^\s'\"<>]*@")
+_QUERY = re.compile(r"(?P<name>[?&][^=\s&'\"]+)=[^&\s'\"#]+")
+_HIDDEN = "***"
+
+
+def hide_credentials(text: str) -> str:
+    """Return the text with the user, password and query values of every address in it hidden.
+
+    >>> hide_credentials("cannot open rtsp://admin:p/w@10.0.0.2:554/live?token=abc&ch=1: timed out")
+    'cannot open rtsp://***@10.0.0.2:554/live?token=***&ch=*** timed out'
+    """
+    text = _AUTHORITY_ODD.sub(rf"\g<scheme>{_HIDDEN}@", text)  # a password may hold an unescaped slash
+    text = _AUTHORITY.sub(rf"\g<scheme>{_HIDDEN}@", text)
+    return _QUERY.sub(rf"\g<name>={_HIDDEN}", text)

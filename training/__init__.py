@@ -1,0 +1,1 @@
+"""Data to model to ONNX to report. The only room that knows TensorFlow."""
