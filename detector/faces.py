@@ -58,6 +58,7 @@ class FaceFinder:
         if width <= 0 or height <= 0 or width % MULTIPLE or height % MULTIPLE:
             raise ConfigError(f"face detector input is {width}x{height}: both must be multiples of {MULTIPLE}.")
         self._engine = engine
+        self.model_name: str = engine.contract.name
         self._width, self._height = width, height
         self._min_score, self._max_overlap = min_score, max_overlap
         self._batch_sizes = CPU_BATCH_SIZES if engine.provider == PROVIDERS["cpu"] else engine.batch_sizes

@@ -41,6 +41,7 @@ class MaskJudge:
         contract.require_mask_classifier(contract.name)
         self._engine = engine
         self.classes: tuple[str, ...] = contract.classes
+        self.model_name: str = contract.name
         self.crop_size: int = contract.input_size
         self.unknown_below: float = _unknown_below(contract.thresholds, contract.name)
 

@@ -37,7 +37,7 @@ class Entry:
 class Cap:
     """How much a stream may hold: the oldest entries go first, whether somebody reads them or not.
 
-    A stream to which nothing is appended for its age disappears as a whole.
+    A stream to which nothing is appended for its age, and at least an hour, may disappear as a whole.
     """
 
     entries: int

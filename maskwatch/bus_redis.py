@@ -13,12 +13,22 @@ from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from maskwatch.bus import BEGINNING, BusInfo, Cap, Entry, Fields
 from maskwatch.errors import BusUnavailable, ConfigError, Unsupported
+from maskwatch.secrecy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +36,11 @@ if TYPE_CHECKING:
 OLDEST_SERVER = (7, 0)
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 5.0
+FORGET_AFTER_S = 3600
+"""A stream without a new entry for this long, or for its cap's age if that is longer, disappears with its groups."""
+
+_NOT_NOW = (ClusterDownError, MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError)
+"""Refusals that the client knows by a class of their own; it takes their first word from the text."""
 
 _APPEND = """
 local stream, counter = KEYS[1], KEYS[2]
@@ -33,8 +48,8 @@ local max_entries, max_age_ms, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]),
 local time = redis.call('TIME')
 local oldest_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - max_age_ms
 local size = 0
-for i = 4, #ARGV do size = size + #ARGV[i] end
-redis.call('XADD', stream, '*', unpack(ARGV, 4))
+for i = 5, #ARGV do size = size + #ARGV[i] end
+redis.call('XADD', stream, '*', unpack(ARGV, 5))
 local bytes = 0
 if max_bytes > 0 then bytes = redis.call('INCRBY', counter, size) end
 local trimmed = {}
@@ -51,9 +66,20 @@ while redis.call('XLEN', stream) > 1 do
   end
   if max_bytes > 0 then bytes = redis.call('DECRBY', counter, size) end
 end
-redis.call('PEXPIRE', stream, max_age_ms)
-if max_bytes > 0 then redis.call('PEXPIRE', counter, max_age_ms) end
+local expire_ms = math.max(max_age_ms, tonumber(ARGV[4]))
+redis.call('PEXPIRE', stream, expire_ms)
+if max_bytes > 0 then redis.call('PEXPIRE', counter, expire_ms) end
 return trimmed
+"""
+
+_FINISH = """
+local stream, counter = KEYS[1], KEYS[2]
+local freed = 0
+for i = 2, #ARGV, 2 do
+  redis.call('XACK', stream, ARGV[1], ARGV[i])
+  if redis.call('XDEL', stream, ARGV[i]) == 1 then freed = freed + tonumber(ARGV[i + 1]) end
+end
+if freed > 0 and redis.call('EXISTS', counter) == 1 then redis.call('DECRBY', counter, freed) end
 """
 
 
@@ -70,12 +96,13 @@ class RedisBus:
         self._reply_timeout_s = reply_timeout_s
         self._client = _connect(url, reply_timeout_s)
         self._append = self._client.register_script(_APPEND)
+        self._finish = self._client.register_script(_FINISH)
 
     def check(self) -> BusInfo:
         """Return the server's description, or raise ConfigError or Unsupported where it cannot serve."""
         try:
             with _unavailable():
-                raw = cast("dict[str, Any]", self._client.info("server"))
+                raw = self._client.info("server")
         except BusUnavailable as error:
             if isinstance(error.__cause__, (AuthenticationError, NoPermissionError)):
                 raise ConfigError(f"Redis refuses the user or password: {error}") from None
@@ -90,7 +117,7 @@ class RedisBus:
 
     def append(self, stream: str, fields: Mapping[str, bytes], cap: Cap) -> list[bytes]:
         """Add an entry, trim, return the heads pushed out."""
-        flat: list[Any] = [cap.entries, int(cap.age_s * 1000), cap.bytes]
+        flat: list[Any] = [cap.entries, int(cap.age_s * 1000), cap.bytes, FORGET_AFTER_S * 1000]
         for name, value in fields.items():
             flat += (name, value)
         with _unavailable():
@@ -103,7 +130,7 @@ class RedisBus:
         if not streams:
             return []
         wanted: dict[Any, Any] = dict.fromkeys(streams, ">")
-        block = max(1, int(block_s * 1000)) if block_s > 0 else None
+        block = self._block_ms(block_s)
         with _unavailable():
             try:
                 reply = self._client.xreadgroup(group, consumer, wanted, count=count, block=block)
@@ -122,7 +149,7 @@ class RedisBus:
             for stream in streams:
                 pipeline.xautoclaim(stream, group, consumer, int(idle_s * 1000), count=count)
             for stream, reply in zip(streams, pipeline.execute(raise_on_error=False), strict=True):
-                if isinstance(reply, ResponseError):  # no stream or no group yet: nothing can be pending
+                if _says_nothing_there(reply):  # then nothing can be pending
                     continue
                 if isinstance(reply, Exception):
                     raise reply
@@ -131,43 +158,43 @@ class RedisBus:
 
     def finish(self, group: str, entries: Iterable[Entry]) -> None:
         """Acknowledge and delete."""
-        by_stream: dict[str, list[str]] = {}
+        by_stream: dict[str, list[Any]] = {}
         for entry in entries:
-            by_stream.setdefault(entry.stream, []).append(entry.id)
+            by_stream.setdefault(entry.stream, [group]).extend((entry.id, _size(entry.fields)))
         if not by_stream:
             return
         with _unavailable():
             pipeline = self._client.pipeline(transaction=False)
-            for stream, ids in by_stream.items():
-                pipeline.xack(stream, group, *ids)
-                pipeline.xdel(stream, *ids)
+            for stream, ids_and_sizes in by_stream.items():
+                self._finish(keys=[stream, _counter(stream)], args=ids_and_sizes, client=pipeline)
             pipeline.execute()
 
     def read_after(self, positions: Mapping[str, str], *, count: int, block_s: float) -> list[Entry]:
         """Read on from the given positions."""
         if not positions:
             return []
-        block = max(1, int(block_s * 1000)) if block_s > 0 else None
+        block = self._block_ms(block_s)
         wanted: dict[Any, Any] = dict(positions)
         with _unavailable():
             entries = _entries(self._client.xread(wanted, count=count, block=block))
-            return entries or _entries(self._client.xread(self._rewound(positions), count=count))
+            heard = {entry.stream for entry in entries}
+            silent = {stream: position for stream, position in positions.items() if stream not in heard}
+            rewound = self._rewound(silent)
+            return entries + (_entries(self._client.xread(rewound, count=count)) if rewound else [])
 
     def _rewound(self, positions: Mapping[str, str]) -> dict[Any, Any]:
         """Start over on streams whose last id lies before the position: the server lost its memory."""
+        asked = {stream: position for stream, position in positions.items() if position != BEGINNING}
         pipeline = self._client.pipeline(transaction=False)
-        for stream in positions:
+        for stream in asked:
             pipeline.xrevrange(stream, count=1)
-        rewound: dict[Any, Any] = dict(positions)
-        for (stream, position), newest in zip(positions.items(), pipeline.execute(), strict=True):
-            if newest and _order(_text(newest[0][0])) < _order(position):
-                rewound[stream] = BEGINNING
-        return rewound
+        newest = zip(asked.items(), pipeline.execute(), strict=True)
+        return {stream: BEGINNING for (stream, at), last in newest if last and _order(_text(last[0][0])) < _order(at)}
 
     def length(self, stream: str) -> int:
         """Count the entries of a stream."""
         with _unavailable():
-            return int(cast("int", self._client.xlen(stream)))
+            return int(self._client.xlen(stream))
 
     def delete(self, streams: Iterable[str]) -> None:
         """Remove whole streams."""
@@ -179,7 +206,7 @@ class RedisBus:
     def put(self, table: str, key: str, value: bytes) -> None:
         """Set one value of a table."""
         with _unavailable():
-            self._client.hset(table, key, value)  # type: ignore[arg-type]
+            self._client.hset(table, key, value)
 
     def table(self, table: str) -> dict[str, bytes]:
         """Return all values of a table."""
@@ -196,8 +223,10 @@ class RedisBus:
         with _unavailable():
             for stream in streams:
                 try:
-                    consumers = cast("list[dict[str, Any]]", self._client.xinfo_consumers(stream, group))
-                except ResponseError:  # no such stream or group
+                    consumers = self._client.xinfo_consumers(stream, group)
+                except ResponseError as error:
+                    if not _says_nothing_there(error):
+                        raise
                     continue
                 if any(_text(row["name"]) == consumer and row["pending"] == 0 for row in consumers):
                     self._client.xgroup_delconsumer(stream, group, consumer)
@@ -205,7 +234,7 @@ class RedisBus:
     def info(self) -> BusInfo:
         """Ask the server what it is and how full it is."""
         with _unavailable():
-            raw = cast("dict[str, Any]", self._client.info())
+            raw = self._client.info()
         valkey = raw.get("valkey_version")
         server = f"valkey {valkey}" if valkey else f"redis {raw.get('redis_version')}"
         return BusInfo(server, int(raw.get("used_memory", 0)), int(raw.get("maxmemory", 0)))
@@ -214,24 +243,18 @@ class RedisBus:
         """Close the pool."""
         self._client.close()
 
+    def _block_ms(self, block_s: float) -> int | None:
+        # Shorter than the time-out of a reply, which would otherwise end the wait as an error.
+        return max(1, int(min(block_s, self._reply_timeout_s / 2) * 1000)) if block_s > 0 else None
+
     def _create_groups(self, streams: Sequence[str], group: str) -> None:
         for stream in streams:
             try:
                 self._client.xgroup_create(stream, group, id=BEGINNING, mkstream=True)
+                self._client.expire(stream, FORGET_AFTER_S, nx=True)  # should its camera be gone, so will be the stream
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
-
-
-def without_credentials(url: str) -> str:
-    """Return the address as it may be shown.
-
-    >>> without_credentials("redis://user:secret@host:6379/0")
-    'redis://host:6379/0'
-    """
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _connect(url: str, reply_timeout_s: float) -> redis.Redis:
@@ -253,10 +276,11 @@ def _connect(url: str, reply_timeout_s: float) -> redis.Redis:
             options |= {"password": unquote(parts.password), "username": unquote(parts.username or "") or None}
         if parts.scheme == "rediss+sentinel":
             options["ssl"] = True
-        return Sentinel(sentinels, **options).master_for(service)
+        asking = {name: options[name] for name in ("socket_connect_timeout", "socket_timeout", "retry")}
+        return cast("redis.Redis", Sentinel(sentinels, sentinel_kwargs=asking, **options).master_for(service))  # type: ignore[no-untyped-call]
     except ValueError:
         raise ConfigError(
-            f"bus.url: {without_credentials(url)!r} is no Redis address. Write redis://host:6379/0, rediss://…, "
+            f"bus.url: {hide_credentials(url)!r} is no Redis address. Write redis://host:6379/0, rediss://…, "
             "unix:///path/to/socket or redis+sentinel://host:26379,host:26379/service."
         ) from None
 
@@ -267,13 +291,15 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        if str(error).startswith(("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "CLUSTERDOWN")):
-            raise BusUnavailable(_short(error)) from error
-        if isinstance(error, (AuthenticationError, NoPermissionError)):
+        if isinstance(error, _NOT_NOW) or str(error).startswith(("NOREPLICAS", "BUSY ", "MISCONF")):
             raise BusUnavailable(_short(error)) from error
         raise
     except (RedisError, OSError) as error:
         raise BusUnavailable(_short(error)) from error
+
+
+def _says_nothing_there(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith(("NOGROUP", "no such key"))
 
 
 def _short(error: Exception) -> str:
@@ -282,6 +308,11 @@ def _short(error: Exception) -> str:
 
 def _counter(stream: str) -> str:
     return f"{stream}:bytes"
+
+
+def _size(fields: Mapping[str, bytes]) -> int:
+    """Count bytes as _APPEND does."""
+    return sum(len(name.encode()) + len(value) for name, value in fields.items())
 
 
 def _text(value: bytes | str) -> str:

@@ -98,6 +98,7 @@ class FrameHead:
     width: int  # of the camera's picture in pixels; the JPEG may be smaller, of the same shape
     height: int
     live: bool = True  # False for files played faster than real time
+    min_face_px: float = 0.0  # faces of less height, in the camera's pixels, are unknown
 
 
 @dataclass(frozen=True, slots=True)

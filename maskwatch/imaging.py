@@ -99,9 +99,17 @@ def letterbox(image: Image, width: int, height: int) -> tuple[Image, float]:
 
 def encode_jpeg(image: Image, quality: int) -> bytes:
     """Compress a picture (H x W x 3, uint8, BGR) to JPEG bytes."""
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return encode_image(image, ".jpg", quality)
+
+
+def encode_image(image: Image, suffix: str, quality: int = 92) -> bytes:
+    """Compress a picture (H x W x 3, uint8, BGR) to the format of a file name's suffix, such as ".png"."""
+    try:
+        done, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in {".jpg", ".jpeg"} else [])
+    except cv2.error:
+        done = False
     if not done:
-        raise ValueError("the picture cannot be encoded as JPEG")
+        raise ValueError(f"the picture cannot be encoded as {suffix!r}")
     return data.tobytes()
 
 

@@ -1,0 +1,124 @@
+"""Pictures in, judged faces out: the one engine behind the worker, `maskwatch image` and `maskwatch video`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.engine import Engine
+from detector.faces import Face, FaceFinder, thin_out
+from detector.masks import MaskJudge, Thresholds, judge
+from maskwatch.domain import Detection, MaskState
+from maskwatch.imaging import crop_face
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskwatch.domain import Image
+    from maskwatch.settings import DetectorSettings
+
+FACE_MODEL = "face_yunet_2023mar.onnx"
+MASK_MODEL = "mask_mobilenetv2.onnx"
+
+MAX_FACES = 64
+"""Faces judged in one picture, best first: bounds the size of an observation and the cost of a crowd."""
+
+STILL_SIDES = (320, 640, 1280)
+"""Longest sides at which a still picture is searched: YuNet finds faces of about 16 to 350 pixels, photographs
+hold larger and smaller ones."""
+
+
+class MaskPipeline:
+    """Finds and judges all faces of a batch of pictures: one run for the faces, one for the masks."""
+
+    def __init__(self, *, finder: FaceFinder, judge: MaskJudge, thresholds: Thresholds) -> None:
+        """Take the two models, opened, and the limits under which a face is `unknown`."""
+        self.finder = finder
+        self.judge = judge
+        self.thresholds = thresholds
+
+    def detect(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[list[Detection]]:
+        """Return the judged faces of each picture, in its own pixels.
+
+        Args:
+            images: each H x W x 3, uint8, BGR; sizes may differ.
+            min_face_px: for each picture the height under which a face is unknown; the pipeline's own if empty.
+        """
+        return self._judge_all(images, self.finder.find(images), min_face_px)
+
+    def _judge_all(
+        self, images: Sequence[Image], found: Sequence[Sequence[Face]], min_face_px: Sequence[float]
+    ) -> list[list[Detection]]:
+        faces = [list(each[:MAX_FACES]) for each in found]
+        size = self.judge.crop_size
+        crops = [crop_face(image, face.box, size) for image, each in zip(images, faces, strict=True) for face in each]
+        rows = iter(self.judge.probabilities(crops).tolist())
+        limits = min_face_px or itertools.repeat(self.thresholds.min_face_px)
+        return [
+            [self._detection(face, next(rows), replace(self.thresholds, min_face_px=limit)) for face in each]
+            for each, limit in zip(faces, limits, strict=False)
+        ]
+
+    def _detection(self, face: Face, row: Sequence[float], thresholds: Thresholds) -> Detection:
+        probabilities = {name: round(value, 4) for name, value in zip(self.judge.classes, row, strict=True)}
+        return Detection(
+            box=face.box,
+            landmarks=face.landmarks,
+            face_score=round(face.score, 4),
+            state=MaskState(judge(probabilities, face, thresholds)),
+            probabilities=probabilities,
+        )
+
+
+class StillPipeline(MaskPipeline):
+    """For photographs: searches each at several scales, as faces may fill it or be lost in it."""
+
+    def __init__(self, *, finders: Sequence[FaceFinder], judge: MaskJudge, thresholds: Thresholds) -> None:
+        """Take finders of growing input size."""
+        super().__init__(finder=finders[0], judge=judge, thresholds=thresholds)
+        self._finders = finders
+
+    def detect(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[list[Detection]]:
+        """Return the judged faces of each picture, in its own pixels."""
+        return self._judge_all(images, [self._search(image) for image in images], min_face_px)
+
+    def _search(self, image: Image) -> list[Face]:
+        longest = max(image.shape[:2])
+        # The next larger size is worth its cost only where it shows more than the one before.
+        enough = next((index for index, side in enumerate(STILL_SIDES) if side >= longest), len(STILL_SIDES) - 1)
+        faces = [face for finder in self._finders[: enough + 1] for face in finder.find([image])[0]]
+        if not faces:
+            return []
+        faces.sort(key=lambda face: -face.score)
+        return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+
+
+def open_pipeline(settings: DetectorSettings, *, stills: bool = False) -> tuple[MaskPipeline, Engine, Engine]:
+    """Open both models as the settings say; returns the pipeline, the face engine and the mask engine.
+
+    Raises ModelMismatch for a model this version cannot use, Unsupported for a provider that is not there.
+    """
+    threads = settings.threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
+    faces = Engine(model=model_path(settings.face_model, FACE_MODEL), provider=settings.provider, intra_op_threads=threads)
+    masks = Engine(model=model_path(settings.mask_model, MASK_MODEL), provider=settings.provider, intra_op_threads=threads)
+    judge_ = MaskJudge(engine=masks)
+    unknown_below = judge_.unknown_below if settings.unknown_below is None else settings.unknown_below
+    thresholds = Thresholds(min_face_score=settings.face_score, unknown_below=unknown_below)
+    if stills:
+        finders = [FaceFinder(engine=faces, width=side, height=side, min_score=settings.face_score) for side in STILL_SIDES]
+        return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
+    finder = FaceFinder(
+        engine=faces, width=settings.face_width, height=settings.face_height, min_score=settings.face_score
+    )
+    return MaskPipeline(finder=finder, judge=judge_, thresholds=thresholds), faces, masks
+
+
+def model_path(wanted: str, shipped: str) -> Path:
+    """Return the file of a model: the one asked for, or the shipped one."""
+    return Path(wanted) if wanted else Path(str(resources.files("detector") / "models" / shipped))

@@ -1,0 +1,214 @@
+"""The detector worker: takes a fair batch of frames off the bus, judges it, and publishes before it acknowledges.
+
+Stateless and interchangeable: any number of these share the group, and what one leaves behind when it dies the
+others take over. The second of the four files in which a frame can be followed; `maskwatch/contracts.py` is the legend.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from maskwatch.contracts import (
+    CAMERAS_TABLE,
+    DEAD_LETTERS,
+    DEAD_LETTERS_CAP,
+    DETECTORS,
+    LOG_CAP,
+    FrameMessage,
+    dead_letter,
+    frames_stream,
+    log_stream,
+    record_to_fields,
+)
+from maskwatch.domain import DropReason, FramesDropped, Observation, StageTimes
+from maskwatch.errors import BadMessage, BusUnavailable
+from maskwatch.imaging import decode_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from detector.pipeline import MaskPipeline
+    from maskwatch.bus import Bus, Entry
+    from maskwatch.clock import Clock
+    from maskwatch.contracts import LogRecord
+    from maskwatch.domain import Detection, Image
+    from maskwatch.heartbeat import Heartbeat, Stop
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.25
+"""How long a step waits for the first frame: bounds the answer to a request to stop."""
+
+CAMERAS_EVERY_S = 1.0
+CLAIM_EVERY_S = 1.0
+CLAIM_IDLE_S = 5.0
+"""Must exceed the slowest batch: a frame claimed from a living worker is judged twice, which costs but harms nothing."""
+
+BUS_PAUSE_S = 0.5
+BAD_MESSAGES_LIMIT = 100
+"""Bad messages in a row after which the worker ends: something speaks another language on this bus."""
+
+
+class DetectorWorker:
+    """Judges frames of all cameras, one of each at a time."""
+
+    def __init__(
+        self, *, bus: Bus, pipeline: MaskPipeline, clock: Clock, heartbeat: Heartbeat, models: tuple[str, ...], batch: int
+    ) -> None:
+        """Take the collaborators; `batch` is the most frames judged together."""
+        self._bus = bus
+        self._pipeline = pipeline
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._models = models
+        self._batch = batch
+        self._streams: list[str] = []
+        self._cameras_at = self._claimed_at = float("-inf")
+        self._bad_in_a_row = 0
+        self._bus_away = False
+
+    def run(self, stop: Stop) -> None:
+        """Step until asked to stop; a batch that was begun is finished, published and acknowledged."""
+        while not stop.requested:
+            self.step()
+        self.close()
+
+    def step(self) -> int:
+        """Take, judge, publish, acknowledge; returns the number of frames taken."""
+        self._heartbeat.beat()
+        try:
+            self._find_cameras()
+            taken = self._take()
+            for batch in _chunks(taken, self._batch):
+                picked_at = self._clock.time()
+                pictures = self._open(batch, picked_at)
+                self._publish(self._judge(pictures, picked_at))
+                self._bus.finish(DETECTORS, batch)
+        except BusUnavailable as error:
+            self._wait_for_bus(error)
+            return 0
+        if self._bus_away:
+            self._bus_away = False
+            log.info("the bus is back")
+        return len(taken)
+
+    def close(self) -> None:
+        """Leave the group; anything still pending stays for a peer to claim."""
+        try:
+            self._bus.forget_consumer(self._streams, DETECTORS, self._heartbeat.name)
+        except BusUnavailable:
+            log.info("left without telling the bus, which is away")
+        self._heartbeat.leave()
+
+    def _find_cameras(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._cameras_at < CAMERAS_EVERY_S:
+            return
+        active = {frames_stream(camera_id) for camera_id in self._bus.table(CAMERAS_TABLE)}
+        self._streams = [stream for stream in self._streams if stream in active]
+        self._streams += sorted(active.difference(self._streams))
+        self._cameras_at = now
+
+    def _take(self) -> list[Entry]:
+        """Take over what a dead peer left, then one new frame of each camera, beginning with another one each time."""
+        now = self._clock.monotonic()
+        name = self._heartbeat.name
+        if now - self._claimed_at >= CLAIM_EVERY_S:
+            self._claimed_at = now
+            claimed = self._bus.claim(self._streams, DETECTORS, name, idle_s=CLAIM_IDLE_S, count=self._batch)
+            if claimed:
+                self._heartbeat.count("claimed", len(claimed))
+                return claimed
+        if not self._streams:
+            self._clock.sleep(WAIT_S)
+            return []
+        self._streams.append(self._streams.pop(0))
+        return self._bus.read_group(self._streams, DETECTORS, name, count=1, block_s=WAIT_S)
+
+    def _open(self, batch: Sequence[Entry], picked_at: float) -> list[tuple[FrameMessage, Image]]:
+        """Decode messages and pictures; what is stale or broken is dropped with its reason."""
+        pictures = []
+        for entry in batch:
+            try:
+                message = FrameMessage.from_fields(entry.fields)
+            except BadMessage as error:
+                self._bury(entry, error)
+                continue
+            self._bad_in_a_row = 0
+            if 0 < message.head.deadline_at < picked_at:
+                self._drop(message, DropReason.STALE)
+                continue
+            image = decode_image(message.jpeg)
+            if image is None:
+                self._drop(message, DropReason.UNDECODABLE)
+            else:
+                pictures.append((message, image))
+        return pictures
+
+    def _judge(self, pictures: Sequence[tuple[FrameMessage, Image]], picked_at: float) -> list[Observation]:
+        if not pictures:
+            return []
+        scales = [message.head.width / image.shape[1] for message, image in pictures]
+        limits = [message.head.min_face_px / scale for (message, _), scale in zip(pictures, scales, strict=True)]
+        found = self._pipeline.detect([image for _, image in pictures], limits)
+        judged_at = self._clock.time()
+        self._heartbeat.count("frames", len(pictures))
+        self._heartbeat.count("batches")
+        return [
+            Observation(
+                camera_id=message.head.camera_id,
+                frame=message.head.frame,
+                captured_at=message.head.captured_at,
+                width=message.head.width,
+                height=message.head.height,
+                detections=tuple(_scaled(detection, scale) for detection in detections),
+                live=message.head.live,
+                stages=StageTimes(message.head.received_at, message.head.published_at, picked_at, judged_at),
+                batch_size=len(pictures),
+                models=self._models,
+                worker=self._heartbeat.name,
+            )
+            for (message, _), detections, scale in zip(pictures, found, scales, strict=True)
+        ]
+
+    def _publish(self, records: Sequence[LogRecord]) -> None:
+        for record in records:
+            self._bus.append(log_stream(record.camera_id), record_to_fields(record), LOG_CAP)
+
+    def _drop(self, message: FrameMessage, reason: DropReason) -> None:
+        head = message.head
+        frame = head.frame
+        self._heartbeat.count(f"dropped_{reason.value}")
+        self._publish(
+            [FramesDropped(head.camera_id, frame.run, frame.seq, frame.seq, reason, dropped_at=self._clock.time())]
+        )
+
+    def _bury(self, entry: Entry, error: BadMessage) -> None:
+        """Keep a message that does not decode for people to look at; it is acknowledged with its batch."""
+        self._heartbeat.count("bad_messages")
+        self._bus.append(DEAD_LETTERS, dead_letter(entry.stream, error), DEAD_LETTERS_CAP)
+        self._bad_in_a_row += 1
+        log.warning("a message on %s does not decode: %s", entry.stream, error)
+        if self._bad_in_a_row >= BAD_MESSAGES_LIMIT:
+            raise error
+
+    def _wait_for_bus(self, error: BusUnavailable) -> None:
+        if not self._bus_away:
+            self._bus_away = True
+            log.warning("the bus is away: %s", error)
+        self._cameras_at = float("-inf")
+        self._clock.sleep(BUS_PAUSE_S)
+
+
+def _chunks(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def _scaled(detection: Detection, scale: float) -> Detection:
+    """Take a detection from pixels of the analysed picture to pixels of the camera's."""
+    x_min, y_min, x_max, y_max = (round(value * scale, 1) for value in detection.box)
+    landmarks = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in detection.landmarks)
+    return replace(detection, box=(x_min, y_min, x_max, y_max), landmarks=landmarks)

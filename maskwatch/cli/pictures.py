@@ -1,0 +1,116 @@
+"""The two programs of old, on the engine of the service: `image` and `video`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from detector.pipeline import open_pipeline
+from maskwatch.drawing import annotate, caption, has_screen, show
+from maskwatch.errors import ConfigError
+from maskwatch.imaging import decode_image, encode_image
+from maskwatch.settings import DetectorSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from maskwatch.domain import Detection, Image
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+_model_options = [
+    click.option("--face", type=click.Path(dir_okay=False), default="", help="Face detector (ONNX); the shipped one if left out."),
+    click.option("--model", type=click.Path(dir_okay=False), default="", help="Mask classifier (ONNX); the shipped one if left out."),
+    click.option("--confidence", type=click.FloatRange(0.1, 0.99), default=0.5, show_default=True, help="Score from which a find counts as a face."),
+    click.option("--provider", type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml"]), default="auto", show_default=True, help="Where the models run."),
+]  # fmt: skip
+
+
+def _with_models(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_model_options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.option("--image", "source", type=click.Path(path_type=Path), required=True, help="A picture, or a folder of pictures.")
+@_with_models
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write the annotated picture, or for a folder the folder of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per picture.")
+def image(source: Path, face: str, model: str, confidence: float, provider: Any, output: Path | None, as_json: bool) -> None:
+    """Find and judge the faces in pictures, draw them, and say what was seen."""
+    files = _pictures(source)
+    root = source if source.is_dir() else source.parent
+    settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
+    pipeline, _, _ = open_pipeline(settings, stills=True)
+    broken = 0
+    with _progress() as progress:
+        for file in progress.track(files, description="pictures"):
+            name = file.relative_to(root).as_posix()
+            picture = decode_image(file.read_bytes())
+            if picture is None:
+                broken += 1
+                click.echo(f"{file}: is no picture that can be read", err=True)
+                if as_json:
+                    click.echo(json.dumps({"image": name, "width": 0, "height": 0, "faces": [], "error": "unreadable"}))
+                continue
+            faces = pipeline.detect([picture])[0]
+            click.echo(json.dumps(_line(name, picture, faces)) if as_json else _sentence(name, faces))
+            if output is not None:
+                _write(output / name if source.is_dir() else output, annotate(picture, faces))
+            elif not as_json and not source.is_dir() and has_screen():
+                show(name, annotate(picture, faces), wait_ms=0)
+    sys.exit(1 if broken else 0)
+
+
+def _pictures(source: Path) -> list[Path]:
+    if source.is_dir():
+        files = sorted(file for file in source.rglob("*") if file.suffix.lower() in PICTURES and file.is_file())
+        if not files:
+            raise ConfigError(f"{source}: no pictures in it; looked for {', '.join(sorted(PICTURES))}")
+        return files
+    if not source.is_file():
+        raise ConfigError(f"{source}: no such picture or folder")
+    return [source]
+
+
+def _line(name: str, picture: Image, faces: Sequence[Detection]) -> dict[str, Any]:
+    return {
+        "image": name,
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "faces": [
+            {
+                "box": [round(value, 1) for value in face.box],
+                "score": face.face_score,
+                "state": face.state.value,
+                "probabilities": face.probabilities,
+            }
+            for face in faces
+        ],
+    }
+
+
+def _sentence(name: str, faces: Sequence[Detection]) -> str:
+    count = "no face" if not faces else "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+    return f"{name}: {count}" + (f": {', '.join(caption(face) for face in faces)}" if faces else "")
+
+
+def _write(path: Path, picture: Image) -> None:
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name the picture to write")
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(f"{path}: not a picture's name; end it in one of {', '.join(sorted(PICTURES))}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_image(picture, path.suffix.lower()))
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,137 @@
+"""What every long-running command does the same way: signals, logging, and finding its settings and its bus."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maskwatch.errors import ConfigError
+from maskwatch.heartbeat import Stop
+from maskwatch.secrecy import hide_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from maskwatch.settings import Settings
+
+BUS_URL_VARIABLE = "MASKWATCH_BUS_URL"
+"""How the supervisor hands its workers the address of the bus: with a password in it, so not on a command line."""
+
+FORCED_EXIT = 130
+
+config_option = click.option(
+    "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), default=Path("cameras.yaml"), show_default=True,
+    help="Settings file.",
+)  # fmt: skip
+data_dir_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("maskwatch-data"), show_default=True,
+    help="Folder for all that is kept.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """Where a running stack can be found; readable only by its owner, as the bus's password is in it."""
+
+    pid: int
+    bus_url: str
+    config: str
+    started_at: float
+
+    def write(self, data_dir: Path) -> None:
+        """Put it below the data directory."""
+        path = stack_path(data_dir)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(self), file)
+
+    @classmethod
+    def read(cls, data_dir: Path) -> StackFile | None:
+        """Return that of the stack that runs here, None if none does."""
+        try:
+            found = cls(**json.loads(stack_path(data_dir).read_text()))
+            os.kill(found.pid, 0)
+        except (OSError, ValueError, TypeError):
+            return None
+        return found
+
+
+def stack_path(data_dir: Path) -> Path:
+    """Name the file that tells of a running stack."""
+    return data_dir / "run" / "stack.json"
+
+
+def health_path(data_dir: Path, role: str) -> Path:
+    """Name the file that a worker touches to show that its loop turns."""
+    return data_dir / "run" / f"{role}.alive"
+
+
+def metrics_path(data_dir: Path) -> Path:
+    """Name the file in which the aggregator writes where its metrics are."""
+    return data_dir / "run" / "metrics.url"
+
+
+def bus_url(settings: Settings, data_dir: Path) -> str:
+    """Find the bus: the supervisor's word, the settings', or the stack that runs on this data directory."""
+    stack = StackFile.read(data_dir)
+    url = os.environ.get(BUS_URL_VARIABLE) or settings.bus.url or (stack.bus_url if stack else "")
+    if not url:
+        raise ConfigError(
+            f"no bus: nothing runs on {data_dir}, and `bus.url` is empty. Start the stack with `maskwatch up`, "
+            "or give the address of a Redis server."
+        )
+    return url
+
+
+@contextmanager
+def signals(stop: Stop, reload: Callable[[], None] | None = None) -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into a request to stop, and SIGHUP into one to read the settings again.
+
+    A second signal forces the end. The handlers that were there are put back.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        stop.request()
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if reload is not None:
+            reload()
+
+    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: again}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start_logging(role: str, level: str = "INFO") -> None:
+    """Log one line per event to standard error, in UTC, with nothing secret in it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_SafeFormatter(f"%(asctime)s %(levelname)-7s {role:<9} %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
+    logging.basicConfig(level=os.environ.get("MASKWATCH_LOG", level).upper(), handlers=[handler], force=True)
+
+
+class _SafeFormatter(logging.Formatter):
+    """Hides credentials in whatever reaches the log, tracebacks included."""
+
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_credentials(super().format(record))

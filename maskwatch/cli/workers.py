@@ -1,0 +1,1 @@
+"""The stages, each alone: `ingest`, `detect`, `aggregate`."""

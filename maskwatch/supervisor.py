@@ -1,0 +1,162 @@
+"""Runs a whole stack on one machine: the embedded server and the workers, restarted when they die, ended in order.
+
+Beyond one machine nothing of this is used: there a container engine does it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import random
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from maskwatch.errors import ConfigError, ModelMismatch, Unsupported
+from maskwatch.processes import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maskwatch.clock import Clock
+    from maskwatch.embedded import EmbeddedValkey
+    from maskwatch.heartbeat import Stop
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.2
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+GOOD_AFTER_S = 30.0
+FATAL_EXITS = {ConfigError.exit_code, ModelMismatch.exit_code, Unsupported.exit_code}
+"""Exit codes that trying again cannot mend: the stack ends with them."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised worker process."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    retry_at: float = 0.0
+    failures: int = 0
+    restarts: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Workers of one kind: they are ended together, within a time of their own."""
+
+    children: tuple[Child, ...]
+    stop_within_s: float
+
+
+class Supervisor:
+    """Starts, watches and ends the processes of one stack. Single-threaded, as it forks."""
+
+    def __init__(
+        self,
+        *,
+        stages: Sequence[Stage],
+        server: EmbeddedValkey | None,
+        environment: Mapping[str, str],
+        clock: Clock,
+    ) -> None:
+        """Take the stages in the order in which they are ended: who feeds the others first."""
+        self._stages = tuple(stages)
+        self._children = [child for stage in stages for child in stage.children]
+        self._server = server
+        self._environment = dict(environment)
+        self._clock = clock
+        self.exit_code = 0
+
+    def run(self, stop: Stop) -> int:
+        """Supervise until asked to stop, then end all in order; returns the exit code of the stack."""
+        try:
+            while not stop.requested and not self.exit_code:
+                self.step()
+                self._clock.sleep(LOOK_EVERY_S)
+        finally:
+            self.stop()
+        return self.exit_code
+
+    def step(self) -> None:
+        """Start what should run and does not."""
+        if self._server is not None and not self._server.running():
+            log.error("the embedded server died; starting it again")
+            self._server.start()
+        now = self._clock.monotonic()
+        for child in self._children:
+            if child.process is not None and not child.running:
+                self._bury(child, now)
+            if child.process is None and now >= child.retry_at:
+                self._start(child, now)
+
+    def reload(self) -> None:
+        """Pass on the request to read the settings again."""
+        for child in self._children:
+            if child.running and child.process is not None:
+                child.process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End the children in order, each within its time, then the server.
+
+        Ingest first, so that nothing new comes; then the detectors, which finish their batch; then the
+        aggregator, which takes in what they said last; the server at the very end, as all of them talk to it.
+        """
+        for stage in self._stages:
+            for child in stage.children:
+                if child.running and child.process is not None:
+                    child.process.terminate()
+            deadline = self._clock.monotonic() + stage.stop_within_s
+            for child in stage.children:
+                self._reap(child, deadline)
+        if self._server is not None:
+            self._server.stop()
+
+    def _start(self, child: Child, now: float) -> None:
+        child.process = subprocess.Popen(
+            child.command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=functools.partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - this process has one thread
+            start_new_session=True,  # a Ctrl-C in the terminal reaches only the supervisor, which ends all in order
+        )
+        child.started_at = now
+
+    def _bury(self, child: Child, now: float) -> None:
+        code = child.process.returncode if child.process is not None else 0
+        child.process = None
+        if code in FATAL_EXITS:
+            log.error("%s cannot run here (exit code %s); ending the stack", child.name, code)
+            self.exit_code = code
+            child.retry_at = float("inf")
+            return
+        if now - child.started_at >= GOOD_AFTER_S:
+            child.failures = 0
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**child.failures) * random.uniform(0.5, 1.0)  # noqa: S311
+        child.failures += 1
+        child.restarts += 1
+        child.retry_at = now + pause
+        died = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        log.error("%s %s; starting it again in %.1f s", child.name, died, pause)
+
+    def _reap(self, child: Child, deadline: float) -> None:
+        if child.process is None:
+            return
+        try:
+            child.process.wait(max(0.05, deadline - self._clock.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("%s did not end in time and is killed", child.name)
+            child.process.kill()
+            child.process.wait()
+        child.process = None

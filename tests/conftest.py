@@ -1,0 +1,35 @@
+"""What all tests share. Helpers to import: tests.builders, tests.programs, tests.servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.programs import missing
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's own folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_videos() -> Path:
+    """Clips with known content that are not part of the repository; the test is skipped where they are missing."""
+    folder = ROOT.parent / "shared" / "videos"
+    if not folder.is_dir():
+        pytest.skip("the shared clips are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """Skip the test (fail it in CI) where TensorFlow is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("tensorflow") is None:
+        missing("TensorFlow")

@@ -1,0 +1,145 @@
+"""Real servers for tests, started as child processes on throwaway folders and ended with the test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Self
+
+import redis
+
+from tests.programs import require_program, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PASSWORD = "s3cret/with:odd@signs"
+
+
+def free_port() -> int:
+    """Return a TCP port that nothing listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class RedisServer:
+    """Debian's redis-server on a unix socket, with a password; restarted at the same address."""
+
+    def __init__(self, directory: Path, *options: str, program: str = "redis-server", config: str = "") -> None:
+        """Prepare; `options` go to the command line, `config` into a file that Sentinel needs and rewrites."""
+        self.program = require_program(program)
+        self.directory = directory
+        self.socket = directory / "redis.sock"
+        self._options = options
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address with its password."""
+        return f"unix://:s3cret%2Fwith%3Aodd%40signs@{self.socket}"
+
+    @property
+    def pid(self) -> int:
+        """Process id while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def client(self) -> redis.Redis:
+        """Connect directly, to look at what the bus did."""
+        return redis.Redis(unix_socket_path=str(self.socket), password=PASSWORD)
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        command = [self.program]
+        if self._config:
+            file = self.directory / "server.conf"
+            file.write_text(self._config)
+            command.append(str(file))
+        command += ["--unixsocket", str(self.socket), "--requirepass", PASSWORD, "--dir", str(self.directory)]
+        command += ["--save", "", "--appendonly", "no", "--port", "0", *self._options]
+        log = (self.directory / "server.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(self._answers, what="redis-server's start")
+
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    stop = kill
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self.kill()
+
+    def _answers(self) -> bool:
+        with contextlib.closing(self.client()) as client:
+            try:
+                return bool(client.ping())
+            except redis.exceptions.ConnectionError:
+                return False
+
+
+def throwaway_certificate(directory: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost that signs itself; returns certificate and key."""
+    certificate, key = directory / "cert.pem", directory / "key.pem"
+    command = [require_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+class _SaysItsVersion(socketserver.StreamRequestHandler):
+    """Answers each Redis command with OK, and INFO with an old version."""
+
+    def handle(self) -> None:
+        """Read commands as arrays of bulk strings."""
+        while line := self.rfile.readline():
+            if not line.startswith(b"*"):
+                continue
+            words = []
+            for _ in range(int(line[1:])):
+                length = int(self.rfile.readline()[1:])
+                words.append(self.rfile.read(length + 2)[:-2])
+            self.wfile.write(self._answer(words))
+
+    @staticmethod
+    def _answer(words: list[bytes]) -> bytes:
+        if words[0].upper() == b"HELLO":
+            return b"-ERR unknown command 'HELLO'\r\n" if words[1:2] != [b"3"] else b"%1\r\n$5\r\nproto\r\n:3\r\n"
+        if words[0].upper() == b"INFO":
+            body = b"# Server\r\nredis_version:6.2.14\r\n"
+            return b"$%d\r\n%b\r\n" % (len(body), body)
+        return b"+OK\r\n"
+
+
+@contextlib.contextmanager
+def old_server() -> Iterator[str]:
+    """Run something that says it is Redis 6.2.14; gives its address."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _SaysItsVersion) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        finally:
+            server.shutdown()
+            thread.join()

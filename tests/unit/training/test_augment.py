@@ -1,0 +1,181 @@
+"""What training.augment and training.drawn_masks promise: repeatable, balanced, and where it should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from maskwatch.model_contract import MASK_CLASSES
+from training.augment import Sampler, degrade, finish, light, occlude
+from training.crops import INPUT_SIZE, UNCERTAIN, Sample
+from training.drawn_masks import draw_beard, draw_mask, face_frame, hide_face, transplant_mask
+
+LANDMARKS = np.array([(203, 115), (240, 112), (224, 138), (208, 157), (242, 154)], np.float32) - np.array([128, 36])
+
+
+def make_patch() -> np.ndarray:
+    """The head of Eileen Collins, by NASA, in the public domain: 192 x 192 x 3, BGR."""
+    return np.ascontiguousarray(astronaut()[36:228, 128:320, ::-1])
+
+
+def make_sample(label: str, source: str = "chand_without", face_px: float = 98, tint: int = 0) -> Sample:
+    """A sample of that head, tinted so that it can be told from others."""
+    patch = make_patch()
+    patch[..., 0] = np.clip(patch[..., 0].astype(int) + tint, 0, 255)
+    crop = cv2.resize(patch[32:160, 32:160], (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_AREA)
+    return Sample(
+        file=f"{label}.png",
+        source=source,
+        split="train",
+        label=label,
+        face_px=face_px,
+        found=True,
+        crop=crop,
+        patch=patch,
+        landmarks=LANDMARKS.astype(np.float32),
+    )
+
+
+def make_sampler() -> Sampler:
+    """A sampler over very unequal classes."""
+    samples = [make_sample("mask")] * 50 + [make_sample("no_mask")] * 5 + [make_sample("incorrect")]
+    return Sampler([*samples, make_sample(UNCERTAIN)], MASK_CLASSES)
+
+
+def changed(before: np.ndarray, after: np.ndarray, place: np.ndarray, radius: int = 4) -> float:
+    """How much a picture changed around a place, 0 to 255."""
+    x, y = np.round(place).astype(int)
+    window = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
+    return float(np.abs(before[window].astype(float) - after[window]).mean())
+
+
+def test_the_same_seed_gives_the_same_crops() -> None:
+    """Training can be repeated."""
+    sampler = make_sampler()
+    runs = []
+    for _ in range(2):
+        random = np.random.default_rng(5)
+        runs.append([sampler.draw(random, uncertain_share=0.2, synthetic_share=0.5) for _ in range(12)])
+    for (one, index), (other, same) in zip(*runs, strict=True):
+        assert index == same
+        np.testing.assert_array_equal(one, other)
+
+
+def test_classes_are_drawn_evenly_whatever_their_number() -> None:
+    """Fifty times more masks must not teach that masks are likely."""
+    random = np.random.default_rng(2)
+    sampler = make_sampler()
+    counts = Counter(sampler.draw(random, uncertain_share=0.1, synthetic_share=0.5)[1] for _ in range(900))
+    assert 50 < counts[-1] < 135
+    for index in range(3):
+        assert 215 < counts[index] < 325
+
+
+def test_sources_of_a_class_are_drawn_evenly() -> None:
+    """A source with few pictures is seen as often as one with many."""
+    samples = [make_sample("mask", "big")] * 30 + [make_sample("mask", "small", tint=120)]
+    sampler = Sampler([*samples, make_sample("no_mask"), make_sample("incorrect")], MASK_CLASSES)
+    random = np.random.default_rng(3)
+    blue = [sampler._pick("mask", random).source for _ in range(300)]
+    assert 110 < blue.count("small") < 190
+
+
+def test_every_crop_has_the_shape_of_the_input() -> None:
+    """Small and large patches, faces and places alike."""
+    random = np.random.default_rng(4)
+    sampler = Sampler([make_sample(label) for label in (*MASK_CLASSES, UNCERTAIN)], MASK_CLASSES)
+    for _ in range(60):
+        crop, index = sampler.draw(random, uncertain_share=0.3, synthetic_share=0.5)
+        assert crop.shape == (INPUT_SIZE, INPUT_SIZE, 3)
+        assert crop.dtype == np.uint8
+        assert -1 <= index < len(MASK_CLASSES)
+
+
+def test_the_face_stays_in_the_crop() -> None:
+    """On average over many draws the crop still looks like the face, not like its surroundings."""
+    sample = make_sample("no_mask")
+    random = np.random.default_rng(6)
+    mean = np.mean([finish(sample.patch, sample, random) for _ in range(150)], axis=0)
+    centre, reference = mean[28:84, 28:84].mean(axis=2), sample.crop[28:84, 28:84].mean(axis=2)
+    assert np.corrcoef(cv2.blur(centre, (9, 9)).ravel(), cv2.blur(reference, (9, 9)).ravel())[0, 1] > 0.5
+
+
+def test_shrinking_loses_detail_for_good() -> None:
+    """A crop that had 24 pixels in its picture has no sharper edges than those."""
+    crop = make_sample("mask").crop
+    random = np.random.default_rng(8)
+    sharp = cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var()
+    small = [cv2.Laplacian(degrade(crop, 24, random)[..., 1], cv2.CV_64F).var() for _ in range(20)]
+    assert np.median(small) < 0.3 * sharp
+
+
+@pytest.mark.parametrize("change", [light, occlude])
+def test_changes_do_not_touch_what_they_are_given(change: object) -> None:
+    """Samples are used again in every epoch."""
+    patch = make_patch()
+    for seed in range(10):
+        change(patch, np.random.default_rng(seed))  # type: ignore[operator]
+    np.testing.assert_array_equal(patch, make_patch())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_mask_worn_right_covers_mouth_and_nose_and_leaves_the_eyes(seed: int) -> None:
+    """As the class says, for any shape and colour."""
+    patch = make_patch()
+    masked = draw_mask(patch, LANDMARKS, np.random.default_rng(seed), worn_right=True)
+    mouth = LANDMARKS[3:].mean(axis=0)
+    assert changed(patch, masked, mouth) > 8
+    assert changed(patch, masked, LANDMARKS[2]) > 8
+    assert changed(patch, masked, LANDMARKS[0] - (0, 4)) < 4
+    np.testing.assert_array_equal(patch, make_patch())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_mask_worn_wrong_leaves_the_nose(seed: int) -> None:
+    """It is below the nose or at the chin, and it is there."""
+    patch = make_patch()
+    masked = draw_mask(patch, LANDMARKS, np.random.default_rng(seed), worn_right=False)
+    frame = face_frame(LANDMARKS)
+    assert changed(patch, masked, frame.to_pixels([[0, 0.5]])[0], 2) < 8
+    assert changed(patch, masked, frame.to_pixels([[0, 1.65]])[0]) > 8
+
+
+def test_a_transplanted_mask_brings_the_donors_colour() -> None:
+    """The donor's lower face ends up on the receiver's."""
+    donor = make_patch()
+    donor[..., :] = (200, 40, 40)
+    patch = make_patch()
+    masked = transplant_mask(patch, LANDMARKS, donor, LANDMARKS, np.random.default_rng(1), worn_right=True)
+    x, y = np.round(LANDMARKS[3:].mean(axis=0)).astype(int)
+    np.testing.assert_allclose(masked[y, x], (200, 40, 40), atol=12)
+    assert changed(patch, masked, LANDMARKS[0] - (0, 4)) < 4
+
+
+def test_a_beard_is_dark_and_leaves_the_eyes() -> None:
+    """It surrounds the mouth."""
+    patch = make_patch()
+    bearded = draw_beard(patch, LANDMARKS, np.random.default_rng(1))
+    chin = face_frame(LANDMARKS).to_pixels([[0, 1.45]])[0]
+    x, y = np.round(chin).astype(int)
+    assert bearded[y - 4 : y + 5, x - 4 : x + 5].mean() < 0.85 * patch[y - 4 : y + 5, x - 4 : x + 5].mean()
+    assert changed(patch, bearded, LANDMARKS[0]) < 2
+
+
+def test_a_hidden_face_shows_no_feature() -> None:
+    """Eyes, nose and mouth are gone."""
+    patch = make_patch()
+    hidden = hide_face(patch, LANDMARKS, np.random.default_rng(1))
+    for landmark in LANDMARKS:
+        assert changed(patch, hidden, landmark) > 10
+
+
+def test_a_tilted_face_wears_its_mask_tilted() -> None:
+    """The coordinates of a face turn with it."""
+    quarter = np.array([[0, -1], [1, 0]], np.float32)
+    straight, tilted = face_frame(LANDMARKS), face_frame(LANDMARKS @ quarter.T)
+    place = [[0.4, 1.2]]
+    np.testing.assert_allclose(tilted.to_pixels(place), straight.to_pixels(place) @ quarter.T, atol=1e-3)
