@@ -53,7 +53,7 @@ def follow_person(
         faces=max(event.faces, evidence.faces),
         confidence=round(max(event.confidence, evidence.peak), 4),
     )
-    if evidence.probability <= rule.close_confidence and evidence.close_s >= rule.close_after_s:
+    if evidence.close_s is not None and evidence.close_s >= rule.close_after_s:
         return replace(current, state=EventState.CLOSED, closed_at=at, reason=MASK_ON)
     if at - event.updated_at >= UPDATE_EVERY_S and current.faces > event.faces:
         return replace(current, state=EventState.UPDATED)
@@ -63,9 +63,7 @@ def follow_person(
 def close(event: Event, reason: str, closed_at: float, at: float) -> Event:
     """Close an episode for another reason than what it is about."""
     closed_at = max(event.opened_at, closed_at)
-    return replace(
-        event, state=EventState.CLOSED, updated_at=max(at, closed_at), closed_at=closed_at, reason=reason
-    )
+    return replace(event, state=EventState.CLOSED, updated_at=max(at, closed_at), closed_at=closed_at, reason=reason)
 
 
 def follow_camera(events: Mapping[EventKind, Event], report: CameraReport) -> list[Event]:
@@ -106,8 +104,8 @@ def event_id(camera_id: str, kind: EventKind, began: str) -> str:
 
 
 def _open_no_mask(evidence: Evidence, box: Box, at: float, camera_id: str, rule: RuleSettings) -> Event | None:
-    is_sure = evidence.probability >= rule.open_confidence and evidence.open_s >= rule.open_after_s
-    if not is_sure or evidence.faces < LEAST_FACES or evidence.began is None:
+    is_held = evidence.open_s is not None and evidence.open_s >= rule.open_after_s
+    if not is_held or evidence.faces < LEAST_FACES or evidence.began is None:
         return None
     frame, started_at, first_box = evidence.began
     where = ",".join(f"{value:.1f}" for value in first_box)  # two people may begin in one frame

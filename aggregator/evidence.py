@@ -24,7 +24,7 @@ MARGIN = 1.8
 """By how much the bound exceeds the rule's own thresholds, should they lie further out: one wrong face and a bit."""
 
 SURE = 3.0
-"""A single face says at most this much, a probability of 0.95: classifiers are surer of themselves than they are right."""
+"""A single face says at most this much, a probability of 0.95: classifiers are surer of themselves than right."""
 
 GAIN_PER_S = 2.5
 """How fast faces turn the evidence: from certainly masked to certainly not in about a second of clear faces."""
@@ -51,8 +51,8 @@ class Evidence:
     began: tuple[FrameId, float, Box] | None = None  # where the evidence last turned to no_mask
     faces: int = 0  # judged since then
     peak: float = 0.0  # highest probability since then
-    open_s: float = 0.0  # how long it has spoken for opening
-    close_s: float = 0.0  # how long it has spoken for closing
+    open_s: float | None = None  # how long it has spoken for opening, None if it does not
+    close_s: float | None = None  # how long it has spoken for closing, None if it does not
     seen: dict[str, int] = field(default_factory=dict)  # judged faces of this person's life by state
 
     @property
@@ -90,17 +90,11 @@ class Evidence:
 
     def hold(self, at: float, rule: RuleSettings) -> None:
         """Count for how long the evidence has spoken for opening or closing."""
-        passed_s = 0.0 if self.at is None else max(0.0, at - self.at)
-        self.at = at
         is_fresh = self.judged_at is not None and at - self.judged_at <= FRESH_S
-        if self.probability < rule.open_confidence:
-            self.open_s = 0.0
-        elif is_fresh:
-            self.open_s += passed_s
-        if self.probability > rule.close_confidence:
-            self.close_s = 0.0
-        elif is_fresh:
-            self.close_s += passed_s
+        passed_s = 0.0 if self.at is None or not is_fresh else min(FRESH_S, max(0.0, at - self.at))
+        self.at = at
+        self.open_s = _held(self.open_s, passed_s, speaks=self.probability >= rule.open_confidence)
+        self.close_s = _held(self.close_s, passed_s, speaks=self.probability <= rule.close_confidence)
 
     def verdict(self, rule: RuleSettings, least_faces: int) -> MaskState:
         """Return how this person is, as far as is known by now."""
@@ -112,6 +106,12 @@ class Evidence:
             return MaskState.UNKNOWN
         incorrect = self.seen.get(MaskState.INCORRECT.value, 0)
         return MaskState.INCORRECT if incorrect > self.seen.get(MaskState.MASK.value, 0) else MaskState.MASK
+
+
+def _held(held_s: float | None, passed_s: float, *, speaks: bool) -> float | None:
+    if not speaks:
+        return None
+    return 0.0 if held_s is None else held_s + passed_s
 
 
 def log_odds(probability: float) -> float:

@@ -10,7 +10,7 @@ import bisect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from maskwatch.domain import FrameId, Observation
+from maskwatch.domain import FrameId, Observation  # noqa: TC001  the stored state is read back by them
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

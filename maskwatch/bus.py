@@ -52,6 +52,7 @@ class BusInfo:
     server: str  # such as "valkey 9.1.2"
     used_bytes: int
     cap_bytes: int  # 0 where the server has no limit
+    eviction: str = "noeviction"  # what the server does at its limit
 
 
 class Bus(Protocol):

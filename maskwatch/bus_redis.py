@@ -237,7 +237,12 @@ class RedisBus:
             raw = self._client.info()
         valkey = raw.get("valkey_version")
         server = f"valkey {valkey}" if valkey else f"redis {raw.get('redis_version')}"
-        return BusInfo(server, int(raw.get("used_memory", 0)), int(raw.get("maxmemory", 0)))
+        return BusInfo(
+            server=server,
+            used_bytes=int(raw.get("used_memory", 0)),
+            cap_bytes=int(raw.get("maxmemory", 0)),
+            eviction=str(raw.get("maxmemory_policy", "noeviction")),
+        )
 
     def close(self) -> None:
         """Close the pool."""

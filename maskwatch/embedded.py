@@ -13,11 +13,13 @@ import os
 import platform
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from maskwatch.bus_redis import RedisBus
 from maskwatch.clock import Clock, SystemClock
@@ -85,7 +87,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """The address with its password: for child processes, never for a log."""
-        return f"unix://:{self._password}@{self._socket}"
+        return f"unix://:{self._password}@{quote(str(self._socket))}"
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +99,8 @@ class EmbeddedValkey:
         binary = server_binary()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._socket.parent != self._directory.resolve():
+            _refuse_foreign(self._socket.parent)
         self._socket.unlink(missing_ok=True)
         log = self._directory / "valkey.log"
         config = self._directory / "valkey.conf"
@@ -104,11 +108,11 @@ class EmbeddedValkey:
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(
                 _CONFIG.format(
-                    socket=f'"{self._socket}"',
+                    socket=_quoted(self._socket),
                     password=self._password,
                     max_memory=self._max_memory,
-                    directory=f'"{self._directory.resolve()}"',
-                    log=f'"{log.resolve()}"',
+                    directory=_quoted(self._directory.resolve()),
+                    log=_quoted(log.resolve()),
                 )
             )
         self._process = subprocess.Popen(
@@ -143,7 +147,9 @@ class EmbeddedValkey:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop."""
         self.stop()
 
@@ -163,6 +169,18 @@ class EmbeddedValkey:
         self.stop()
         last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
         raise Unsupported(f"the embedded server did not start: {' '.join(last) or 'no word from it'} (see {log})")
+
+
+def _quoted(path: Path) -> str:
+    """Write a path as the server's configuration file wants it."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Make sure that nobody else can put a socket of their own where ours is expected."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise Unsupported(f"{folder} belongs to somebody else or is open to others: remove it, or use a shorter path.")
 
 
 def _socket_path(directory: Path) -> Path:

@@ -6,6 +6,7 @@
     ├── Unsupported        this machine lacks something asked for: exit 4, says what to install
     ├── Transient          something is away for the moment: back off and try again
     │   ├── BusUnavailable     Redis does not answer
+    │   ├── StoreUnavailable   the database cannot be written
     │   └── SourceLost         a camera does not deliver; carries a LossReason
     └── BadMessage         bytes that do not decode: count, dead-letter, acknowledge, go on
 
@@ -52,6 +53,10 @@ class Transient(MaskwatchError):
 
 class BusUnavailable(Transient):
     """The bus cannot be reached, or refuses for lack of memory."""
+
+
+class StoreUnavailable(Transient):
+    """The database is locked, full or away; nothing of the transaction was stored."""
 
 
 class SourceLost(Transient):

@@ -51,6 +51,8 @@ class Heartbeat:
         self._bus = bus
         self._clock = clock
         self._health_file = health_file
+        if health_file is not None:
+            health_file.parent.mkdir(parents=True, exist_ok=True)
         self._last = float("-inf")
         host = socket.gethostname()
         self.name = f"{role}-{host}-{os.getpid()}"

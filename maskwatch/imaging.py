@@ -46,7 +46,7 @@ def crop_face(image: Image, box: Sequence[float], size: int) -> Image:
     top = round((y_min + y_max - side) / 2)
     height, width = image.shape[:2]
     rows = np.clip(np.arange(top, top + side), 0, height - 1)
-    if 0 <= left and left + side <= width and 0 <= top and top + side <= height:
+    if left >= 0 and left + side <= width and top >= 0 and top + side <= height:
         square = image[top : top + side, left : left + side]
     else:
         columns = np.clip(np.arange(left, left + side), 0, width - 1)

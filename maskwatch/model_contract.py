@@ -51,13 +51,13 @@ class ModelContract:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelContract:
         """Read the promise back; `where` names the file in errors."""
-        missing = sorted({"task", "name"} - {key.removeprefix(PREFIX) for key in metadata})
+        get = {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}.get
+        missing = [name for name in ("name", "task") if not get(name)]
         if missing:
             raise ModelMismatch(
                 f"{where}: no maskwatch metadata ({', '.join(missing)}). Export the model with `maskwatch` training, "
                 "or take a file from detector/models."
             )
-        get = {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}.get
         try:
             return cls(
                 task=get("task", ""),
@@ -69,7 +69,7 @@ class ModelContract:
                 provenance=get("provenance", ""),
                 thresholds=json.dumps(json.loads(get("thresholds", "{}"))),
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ModelMismatch(f"{where}: unreadable maskwatch metadata: {error}") from error
 
     def require_mask_classifier(self, where: str) -> None:
@@ -81,7 +81,8 @@ class ModelContract:
         ):
             if got != want:
                 raise ModelMismatch(f"{where}: {name} is {got!r}, this version does {want!r}. Export the model again.")
-        if not {"mask", "no_mask"} <= set(self.classes) <= set(MASK_CLASSES):
+        distinct = set(self.classes)
+        if not {"mask", "no_mask"} <= distinct <= set(MASK_CLASSES) or len(distinct) < len(self.classes):
             raise ModelMismatch(f"{where}: classes are {list(self.classes)}, known are {list(MASK_CLASSES)}.")
         if not 32 <= self.input_size <= 512:
             raise ModelMismatch(f"{where}: input size is {self.input_size}, expected 32 to 512 pixels.")

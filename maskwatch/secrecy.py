@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _AUTHORITY = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"<>]*@")
-_AUTHORITY_ODD = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s'\"<>@:/]*:[^\s'\"<>]*@")
+_AUTHORITY_ODD = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s'\"<>@:/]*:[^\s\"]*@")
 _QUERY = re.compile(r"(?P<name>[?&][^=\s&'\"]+)=[^&\s'\"#]+")
 _HIDDEN = "***"
 

@@ -1,4 +1,4 @@
-"""Reads settings from YAML: takes secrets from outside, fills in defaults, and names file, line and field of an error."""
+"""Reads settings from YAML: takes secrets from outside, fills in defaults, and names line and field of a mistake."""
 
 from __future__ import annotations
 
@@ -23,6 +23,30 @@ Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
 _SECRET_FIELDS = {"source", "url"}
+_MESSAGES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "missing": "is missing",
+    "model_type": "must be a mapping",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_type": "must be text; put it in quotes",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "tuple_type": "must be a list",
+}
+"""What pydantic's kinds of error mean to somebody who writes YAML."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -42,24 +66,25 @@ def parse_settings(text: str, name: str = "settings") -> Settings:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{name}:{line}: is not YAML: {error.problem}") from None
+        problem = re.sub(r"alias '.*'", "alias: quote a text that begins with *", str(error.problem))
+        raise ConfigError(f"{name}:{line}: is not YAML: {problem}") from None
     except yaml.YAMLError:
         raise ConfigError(f"{name}: is not YAML") from None
-    lines: dict[Where, int] = {}
-    problems: list[str] = []
-    tree = _plain(node, (), lines, problems, name) if node is not None else {}
-    if not isinstance(tree, dict):
+    document = _Document(name)
+    tree = document.plain(node, ()) if node is not None else {}
+    if not isinstance(tree, dict) and not document.problems:
         raise ConfigError(f"{name}:1: must be a mapping with `cameras:`")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    cameras = tree.get("cameras")
-    defaults = tree.get("defaults")
-    if isinstance(cameras, list) and isinstance(defaults, dict):
-        tree["cameras"] = [_merged(defaults, camera) if isinstance(camera, dict) else camera for camera in cameras]
+    cameras, defaults = (tree.get("cameras"), tree.get("defaults")) if isinstance(tree, dict) else (None, None)
+    if isinstance(cameras, list):
+        document.refuse_twins(cameras)
+        if isinstance(defaults, dict):
+            tree["cameras"] = [_merged(defaults, camera) if isinstance(camera, dict) else camera for camera in cameras]
+    if document.problems:
+        raise ConfigError("\n".join(document.problems))
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        said = dict.fromkeys(_explain(problem, lines, name) for problem in error.errors(include_url=False))
+        said = dict.fromkeys(_explain(problem, document) for problem in error.errors(include_url=False))
         raise ConfigError("\n".join(said)) from None
 
 
@@ -78,14 +103,18 @@ class SettingsWatch:
         self.path = path
         self.current = settings
         self._seen = self._stamp()
-        self.asked = False
+        self._asked = False
+
+    def ask(self) -> None:
+        """Have the next poll read the file whether it changed or not; safe in a signal handler."""
+        self._asked = True
 
     def poll(self) -> Settings | None:
         """Return new settings, None if nothing changed, or raise ConfigError once for a broken edit."""
         stamp = self._stamp()
-        if stamp == self._seen and not self.asked:
+        if stamp == self._seen and not self._asked:
             return None
-        self._seen, self.asked = stamp, False
+        self._seen, self._asked = stamp, False
         settings = load_settings(self.path)
         if settings == self.current:
             return None
@@ -100,28 +129,78 @@ class SettingsWatch:
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], problems: list[str], name: str) -> Any:
-    """Turn a YAML node into plain values, noting the line of each and filling in what stands outside."""
-    lines[where] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
+class _Document:
+    """A YAML document on its way to plain values: which line each came from, which came from outside, what is wrong."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[Where, int] = {}
+        self.outside: set[Where] = set()
+        self.problems: list[str] = []
+        self._open: list[yaml.Node] = []
+
+    def plain(self, node: yaml.Node, where: Where) -> Any:
+        """Turn a node into plain values, filling in what stands outside of the file."""
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        if any(node is parent for parent in self._open):
+            return self._refuse(node, where, "contains itself")
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, where)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.plain(item, (*where, index)) for index, item in enumerate(node.value)]
+            return self._scalar(node, where)
+        finally:
+            self._open.pop()
+
+    def refuse_twins(self, cameras: list[Any]) -> None:
+        """Note every camera whose id an earlier one has."""
+        first: dict[str, int] = {}
+        for index, camera in enumerate(cameras):
+            id_ = camera.get("id") if isinstance(camera, dict) else None
+            if isinstance(id_, str) and first.setdefault(id_, index) != index:
+                where: Where = ("cameras", index, "id")
+                line = self.lines.get(where, self.lines[where[:2]])
+                self.problems.append(f"{self.name}:{line}: {_path(where)}: is the id of cameras[{first[id_]}] already")
+
+    def _mapping(self, node: yaml.MappingNode, where: Where) -> Any:
+        own: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                return self._refuse(key, where, "the name of a field must be plain text")
+            if key.value in own:
+                self._refuse(key, (*where, key.value), "stands here twice")
+            own.add(key.value)
+        try:
+            yaml.SafeLoader("").flatten_mapping(node)  # puts what `<<: *anchor` brings before the mapping's own fields
+        except yaml.YAMLError:
+            return self._refuse(node, where, "<<: takes the anchor of a mapping, such as *door")
         tree: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if key in tree:
-                problems.append(f"{name}:{key_node.start_mark.line + 1}: {_path((*where, key))}: stands here twice")
-            tree[key] = _plain(value_node, (*where, key), lines, problems, name)
-            lines[(*where, key)] = key_node.start_mark.line + 1
+        for key, value in node.value:
+            self.lines[*where, key.value] = key.start_mark.line + 1
+            tree[key.value] = self.plain(value, (*where, key.value))
         return tree
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*where, index), lines, problems, name) for index, item in enumerate(node.value)]
-    value = yaml.SafeLoader("").construct_object(node)
-    if not isinstance(value, str):
-        return value
-    try:
-        return _filled(value)
-    except LookupError as error:
-        problems.append(f"{name}:{node.start_mark.line + 1}: {_path(where)}: {error.args[0]}")
-        return value
+
+    def _scalar(self, node: yaml.Node, where: Where) -> Any:
+        try:
+            value = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError):  # a date that is none, an empty !!int, an unknown !!tag
+            return self._refuse(node, where, "is no value that can be used here; put it in quotes if it is text")
+        if not isinstance(value, str):
+            return value
+        try:
+            filled = _filled(value)
+        except LookupError as error:
+            return self._refuse(node, where, str(error.args[0]))
+        if filled != value:
+            self.outside.add(where)
+        return filled
+
+    def _refuse(self, node: yaml.Node, where: Where, why: str) -> Any:
+        """Note what is wrong, and stand in for the value that there is not."""
+        self.problems.append(f"{self.name}:{node.start_mark.line + 1}: {_path(where) or 'the file'}: {why}")
+        return None
 
 
 def _filled(text: str) -> str:
@@ -162,31 +241,35 @@ def _merged(defaults: dict[str, Any], camera: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(problem: Any, lines: dict[Where, int], name: str) -> str:
+def _explain(problem: Any, document: _Document) -> str:
     where: Where = tuple(problem["loc"])
+    lines = document.lines
     if where[:1] == ("cameras",) and where not in lines and (inherited := ("defaults", *where[2:])) in lines:
         where = inherited  # the value came from `defaults`: name the line where it stands
     known = next(lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines or end == 0)
-    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    may_be_shown = isinstance(given, (str, int, float)) and not _is_secret(where, document)
     if problem["type"] == "extra_forbidden":
         names = sorted(_fields_at(where[:-1]))
         close = difflib.get_close_matches(str(where[-1]), names, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(names)}"
-        message = f"unknown field; {hint}"
+        message = "unknown field; " + (f"did you mean `{close[0]}`?" if close else f"known are {', '.join(names)}")
     elif problem["type"] in {"literal_error", "enum"}:
-        given = str(problem.get("input"))
         choices = re.findall(r"'([^']*)'", problem["msg"])
-        close = difflib.get_close_matches(given, choices, n=1)
-        message = f"{given!r} is not known; " + (f"did you mean `{close[0]}`?" if close else problem["msg"])
-    elif problem["type"] == "missing":
-        message = "is missing"
-    elif not _may_hold_secret(where) and isinstance(problem.get("input"), (str, int, float, bool)):
-        message += f" (is {problem['input']!r})"
-    return hide_credentials(f"{name}:{known}: {_path(where) or 'the file'}: {message}")
+        close = difflib.get_close_matches(str(given), choices, n=1) if may_be_shown else []
+        message = (f"{given!r} is not known; " if may_be_shown else "is not known; ") + (
+            f"did you mean `{close[0]}`?" if close else f"known are {', '.join(choices)}"
+        )
+    else:
+        message = _MESSAGES.get(problem["type"], "{msg}").format(**problem.get("ctx", {}), msg=problem["msg"])
+        message = message.removeprefix("Value error, ")
+        if may_be_shown and problem["type"] != "missing":
+            message += f" (is {given!r})"
+    return hide_credentials(f"{document.name}:{known}: {_path(where) or 'the file'}: {message}")
 
 
-def _may_hold_secret(where: Where) -> bool:
-    return bool(where) and where[-1] in _SECRET_FIELDS
+def _is_secret(where: Where, document: _Document) -> bool:
+    """Whether a value may hold a secret: by its field, or because it stood in the environment or a file."""
+    return bool(_SECRET_FIELDS & set(where)) or where in document.outside
 
 
 def _fields_at(where: Where) -> Iterator[str]:

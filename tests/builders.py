@@ -23,6 +23,14 @@ from maskwatch.domain import (
 
 NOW = 1_700_000_000.0
 
+PROBABILITIES = {
+    MaskState.MASK: {"mask": 0.96, "no_mask": 0.02, "incorrect": 0.02},
+    MaskState.NO_MASK: {"mask": 0.03, "no_mask": 0.95, "incorrect": 0.02},
+    MaskState.INCORRECT: {"mask": 0.05, "no_mask": 0.05, "incorrect": 0.9},
+    MaskState.UNKNOWN: {"mask": 0.4, "no_mask": 0.4, "incorrect": 0.2},
+}
+"""What a classifier would say of a face in each state."""
+
 
 def make_detection(state: MaskState = MaskState.NO_MASK, **changes: Any) -> Detection:
     """Build one face, without a mask unless said otherwise."""
@@ -31,7 +39,7 @@ def make_detection(state: MaskState = MaskState.NO_MASK, **changes: Any) -> Dete
         "landmarks": ((115.0, 130.0), (145.0, 130.0), (130.0, 145.0), (118.0, 160.0), (142.0, 160.0)),
         "face_score": 0.93,
         "state": state,
-        "probabilities": {"mask": 0.05, "no_mask": 0.9, "incorrect": 0.05},
+        "probabilities": PROBABILITIES[state],
     }
     return Detection(**(values | changes))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from maskwatch.imaging import CROP_SCALE
 from training.crops import CONTEXT, INPUT_SIZE, UNCERTAIN, Sample
-from training.drawn_masks import draw_beard, draw_mask, hide_face, transplant_mask
+from training.drawn_masks import chance, draw_beard, draw_mask, hide_face, transplant_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,29 +57,29 @@ class Sampler:
         if label != "no_mask" and (random.random() < synthetic_share or not self._by_label[label]):
             sample, patch, landmarks = self._with_landmarks("no_mask", random)
             patch = self._put_on(patch, landmarks, random, worn_right=label == "mask")
+        elif label == "no_mask" and chance(random, 0.12):
+            sample, patch, landmarks = self._with_landmarks(label, random)
+            patch = draw_beard(patch, landmarks, random)
         else:
             sample = self._pick(label, random)
-            patch, landmarks = _enlarged(sample)
-            if label == "no_mask" and landmarks is not None and random.random() < 0.12:
-                patch = draw_beard(patch, landmarks, random)
-        if random.random() < 0.15:
+            patch, _ = _enlarged(sample)
+        if chance(random, 0.15):
             patch = occlude(patch, random)
         return finish(patch, sample, random), index
 
     def _put_on(self, patch: Image, landmarks: Points, random: Random, *, worn_right: bool) -> Image:
-        if random.random() < 0.5:
+        if chance(random, 0.5):
             return draw_mask(patch, landmarks, random, worn_right=worn_right)
         _, donor, donor_landmarks = self._with_landmarks("mask", random)
         return transplant_mask(patch, landmarks, donor, donor_landmarks, random, worn_right=worn_right)
 
     def _draw_uncertain(self, random: Random) -> Image:
         """Return a background, a wrong find, the back of a head, or a face pushed out of the crop."""
-        kind = random.random()
-        if kind < 0.45 and self._by_label[UNCERTAIN]:
+        if chance(random, 0.45) and self._by_label[UNCERTAIN]:
             sample = self._pick(UNCERTAIN, random)
             return finish(sample.patch, sample, random)
-        sample, patch, landmarks = self._with_landmarks("no_mask" if random.random() < 0.7 else "mask", random)
-        if kind < 0.8:
+        sample, patch, landmarks = self._with_landmarks("no_mask" if chance(random, 0.7) else "mask", random)
+        if chance(random, 0.6):
             return finish(hide_face(patch, landmarks, random), sample, random)
         return finish(patch, sample, random, push=(random.uniform(-0.25, 0.25), random.uniform(0.5, 0.75)))
 
@@ -105,7 +105,7 @@ def finish(patch: Image, sample: Sample, random: Random, push: tuple[float, floa
         push: how far the face is moved right and down, in sides of the crop.
     """
     crop = light(_place(patch, random, push), random)
-    if random.random() < 0.07:
+    if chance(random, 0.07):
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
     return degrade(crop, CROP_SCALE * sample.face_px, random)
 
@@ -120,17 +120,17 @@ def degrade(crop: Image, real_px: float, random: Random) -> Image:
     """
     side = crop.shape[0]
     small = min(side, real_px)
-    if random.random() < 0.65:
+    if chance(random, 0.65):
         small = min(small, float(np.exp(random.uniform(np.log(SMALLEST_CROP), np.log(96)))))
     pixels = max(12, round(small))
     if pixels < side:
         crop = cv2.resize(crop, (pixels, pixels), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    if random.random() < 0.25:
+    if chance(random, 0.25):
         crop = _move_blur(crop, random)
-    if random.random() < 0.4:
+    if chance(random, 0.4):
         noise = random.normal(0, random.uniform(1, 9), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
-    if random.random() < 0.6:
+    if chance(random, 0.6):
         quality = int(random.integers(25, 92))
         _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
         crop = cv2.imdecode(data, cv2.IMREAD_COLOR)  # type: ignore[assignment]
@@ -145,12 +145,12 @@ def light(crop: Image, random: Random) -> Image:
     gamma = float(np.exp(random.uniform(np.log(0.55), np.log(1.8))))
     contrast, brightness = random.uniform(0.75, 1.25), random.uniform(-0.12, 0.12)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
-    cast = random.uniform(0.85, 1.15, 3) if random.random() < 0.5 else np.ones(3)
+    cast = random.uniform(0.85, 1.15, 3) if chance(random, 0.5) else np.ones(3)
     table = np.clip(curve[:, None] * cast * 255, 0, 255).astype(np.uint8)
     crop = cv2.LUT(crop, np.ascontiguousarray(table[None]))  # type: ignore[assignment]
-    if random.random() < 0.25:
+    if chance(random, 0.25):
         ramp = np.linspace(random.uniform(0.4, 1.0), random.uniform(0.8, 1.3), crop.shape[0], dtype=np.float32)
-        shadow = ramp[:, None] if random.random() < 0.3 else ramp[None, :: 1 if random.random() < 0.5 else -1]
+        shadow = ramp[:, None] if chance(random, 0.3) else ramp[None, :: 1 if chance(random, 0.5) else -1]
         crop = np.clip(crop * shadow[..., None], 0, 255).astype(np.uint8)
     return crop
 
@@ -169,7 +169,8 @@ def occlude(patch: Image, random: Random) -> Image:
         for finger in range(4):
             offset = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))]) * finger * side * 0.055
             place = (np.array(centre) + offset).astype(int).tolist()
-            cv2.ellipse(shape, place, [round(side * 0.14), round(side * 0.03)], angle + 90, 0, 360, 255, -1, cv2.LINE_AA)
+            finger_axes = [round(side * 0.14), round(side * 0.03)]
+            cv2.ellipse(shape, place, finger_axes, angle + 90, 0, 360, 255, -1, cv2.LINE_AA)
     else:
         size = (2 * axes[0], 2 * axes[1]) if kind == "box" else (round(side * 0.9), round(side * 0.06))
         corners = cv2.boxPoints((centre, size, angle)).astype(np.int32)
@@ -179,19 +180,19 @@ def occlude(patch: Image, random: Random) -> Image:
     ramp = np.linspace(random.uniform(0.7, 1), random.uniform(0.7, 1.2), side)[:, None, None]
     paint = np.clip(colour * ramp, 0, 255)
     weight = (shape / 255.0)[..., None]
-    return (patch * (1 - weight) + paint * weight).astype(np.uint8)  # type: ignore[no-any-return]
+    return (patch * (1 - weight) + paint * weight).astype(np.uint8)
 
 
 def _place(patch: Image, random: Random, push: tuple[float, float]) -> Image:
     """Cut the crop out of the patch, turned, scaled, moved and mirrored at random."""
     side = patch.shape[0]
-    furthest = LARGEST_ROTATION * (2 if random.random() < 0.1 else 1)
-    angle = np.radians(random.uniform(-furthest, furthest) if random.random() < 0.7 else 0)
+    furthest = LARGEST_ROTATION * (2 if chance(random, 0.1) else 1)
+    angle = np.radians(random.uniform(-furthest, furthest) if chance(random, 0.7) else 0)
     scale = np.exp(random.uniform(*np.log(SCALES)))
     stretch = np.exp(random.normal(0, 0.04))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = scale * turn @ np.diag([stretch, 1 / stretch]) * (INPUT_SIZE * CONTEXT / side)
-    if random.random() < 0.5:
+    if chance(random, 0.5):
         linear = linear @ np.diag([-1.0, 1.0])
     middle = INPUT_SIZE * (0.5 + random.uniform(-SHIFT, SHIFT, 2) + np.array(push))
     matrix = np.column_stack([linear, middle - linear @ np.array([side / 2, side / 2])])
@@ -202,7 +203,7 @@ def _place(patch: Image, random: Random, push: tuple[float, float]) -> Image:
 
 def _move_blur(crop: Image, random: Random) -> Image:
     """Blur along a line, or evenly."""
-    if random.random() < 0.4:
+    if chance(random, 0.4):
         return cv2.GaussianBlur(crop, (0, 0), random.uniform(0.4, 1.2))  # type: ignore[return-value]
     length = int(random.integers(2, max(3, crop.shape[0] // 10) + 1))
     kernel = np.zeros((length, length), np.float32)

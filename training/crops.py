@@ -35,6 +35,7 @@ SAME_FACE = 0.35  # intersection over union from which a found face is the label
 NO_FACE = 0.05  # intersection over union below which a place has nothing to do with a labelled face
 BORDER = 0.25  # replicated around tight crops before the detector looks at them
 SMALLEST_FACE = 16  # pixels of box height: below, labels and eyes disagree
+DOUBTFUL_SCORE = 0.75  # finds above it that nobody labelled are mostly faces somebody forgot
 UNCERTAIN = "uncertain"  # the label of what is no face: the classifier should not know
 
 KAGGLE_LABELS = {"with_mask": "mask", "without_mask": "no_mask", "mask_weared_incorrect": "incorrect"}
@@ -93,7 +94,7 @@ def cut_portraits(data: Path, model: Path, splits: Sequence[str]) -> Iterator[Sa
             continue
         picture = read_picture(data / row["file"])
         edge = round(BORDER * max(picture.shape[:2]))
-        bordered = cv2.copyMakeBorder(picture, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
+        bordered = np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
         face = max(finder.find([bordered])[0], key=lambda face: _area(face.box), default=None)
         height, width = picture.shape[:2]
         # Shrunk, since the crop rule will enlarge it again: the crop is then the whole picture.
@@ -117,7 +118,7 @@ def cut_scenes(data: Path, model: Path, splits: Sequence[str]) -> Iterator[Sampl
                 yield _cut(picture, box, face, row, truth.label)
         for face in found:
             apart = all(overlap(face.box, truth.box) < NO_FACE for truth in labelled)
-            if apart and face.score < 0.75 and face.height >= SMALLEST_FACE:
+            if apart and face.score < DOUBTFUL_SCORE and face.height >= SMALLEST_FACE:
                 yield _cut(picture, face.box, None, row, UNCERTAIN)
 
 

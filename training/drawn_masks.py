@@ -27,7 +27,8 @@ CHIN = (1.15, 1.4)
 WORN_RIGHT = (0.28, 0.5)
 """Where the upper edge lies in the middle (v): the tip of the nose is at about 0.6, the mouth at 1."""
 
-COLOURS = ((225, 200, 150), (240, 240, 240), (30, 30, 30), (130, 130, 130), (190, 150, 90), (150, 190, 130), (60, 60, 150))
+WHITE, BLACK, GREY = (240, 240, 240), (30, 30, 30), (130, 130, 130)
+COLOURS = ((225, 200, 150), WHITE, BLACK, GREY, (190, 150, 90), (150, 190, 130), (60, 60, 150))
 """BGR: surgical blue, white, black, grey, dark blue, green, red; half of the masks have a random one instead."""
 
 
@@ -44,7 +45,7 @@ class FaceFrame:
         """Return u, v places (N x 2) in pixels of the patch; the side turned away gets narrower."""
         points = np.asarray(places, np.float32)
         u = points[:, :1] + self.turn * (0.9 - 0.4 * np.abs(points[:, :1]))
-        return self.origin + u * self.across + points[:, 1:] * self.down
+        return (self.origin + u * self.across + points[:, 1:] * self.down).astype(np.float32)
 
 
 def face_frame(landmarks: Points) -> FaceFrame:
@@ -66,7 +67,7 @@ def draw_mask(patch: Image, landmarks: Points, random: Random, *, worn_right: bo
     paint = _texture(patch.shape[0], random)
     paint *= _shading(patch, random)[..., None]
     result = patch.copy()
-    if random.random() < 0.6:
+    if chance(random, 0.6):
         _draw_loops(result, frame, random, top)
     return _blend(result, paint, alpha)
 
@@ -78,11 +79,9 @@ def transplant_mask(
     frame, donor_frame = face_frame(landmarks), face_frame(donor_landmarks)
     donor_top = 0.42
     drop = 0.0 if worn_right else _upper_edge(random, worn_right=False) - donor_top
-    places = np.array([[-0.9, 0.6], [0.9, 0.6], [0, 1.6], [0, 0.5]], np.float32)
+    places = np.array([[-0.9, 0.6], [0.9, 0.6], [0, 1.6]], np.float32)
     target = frame.to_pixels(places + np.array([0, drop], np.float32))
-    matrix, _ = cv2.estimateAffine2D(donor_frame.to_pixels(places), target)
-    if matrix is None:
-        return patch
+    matrix = cv2.getAffineTransform(donor_frame.to_pixels(places), target)
     side = patch.shape[0]
     outline = _outline(random, donor_top) + np.array([0, drop], np.float32)
     alpha = _filled(side, frame.to_pixels(outline), random.uniform(0.5, 2.0))
@@ -122,17 +121,22 @@ def hide_face(patch: Image, landmarks: Points, random: Random) -> Image:
     left, top = np.clip(np.round(centre - half), 0, side - 5).astype(int)
     piece = patch[top : top + max(4, round(2 * half)), left : left + max(4, round(2 * half))]
     paint = cv2.resize(np.ascontiguousarray(piece), (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    if random.random() < 0.5:
-        paint = cv2.rotate(paint, cv2.ROTATE_180)
+    if chance(random, 0.5):
+        paint = np.ascontiguousarray(paint[::-1, ::-1])
     paint += cv2.GaussianBlur(random.normal(0, 12, (side, side, 1)).astype(np.float32), (0, 0), 0.8)[..., None]
     oval = [[1.15 * np.cos(angle), 0.55 + 1.35 * np.sin(angle)] for angle in np.linspace(0, 2 * np.pi, 24)]
     return _blend(patch, paint, _filled(side, frame.to_pixels(oval), side / 40))
 
 
+def chance(random: Random, share: float) -> bool:
+    """Return True in this share of cases."""
+    return bool(random.random() < share)
+
+
 def _upper_edge(random: Random, *, worn_right: bool) -> float:
     if worn_right:
         return float(random.uniform(*WORN_RIGHT))
-    return float(random.uniform(*(NOSE_OUT if random.random() < 0.65 else CHIN)))
+    return float(random.uniform(*(NOSE_OUT if chance(random, 0.65) else CHIN)))
 
 
 def _outline(random: Random, top: float) -> Points:
@@ -158,7 +162,7 @@ def _filled(side: int, outline: Points, softness: float) -> Alpha:
 
 def _texture(side: int, random: Random) -> Alpha:
     """Return side x side x 3 float32 of cloth: plain, pleated, striped, dotted or patterned."""
-    if random.random() < 0.5:
+    if chance(random, 0.5):
         colour = np.array(COLOURS[random.integers(len(COLOURS))]) * random.uniform(0.8, 1.1)
     else:
         colour = random.uniform(10, 245, 3)
@@ -168,15 +172,16 @@ def _texture(side: int, random: Random) -> Alpha:
     angle = random.uniform(-0.3, 0.3)
     kind = random.choice(["plain", "pleats", "stripes", "dots", "cloth"], p=[0.35, 0.3, 0.12, 0.08, 0.15])
     if kind == "pleats":
-        paint *= 1 - 0.15 * (np.sin((rows + angle * columns) * 2 * np.pi / period) > 0.7)[..., None]
+        paint *= 1 - 0.15 * (np.sin((rows + angle * columns) * 2 * np.pi / period) - 0.7 > 0)[..., None]
     elif kind == "stripes":
         chosen = np.sin((rows * np.cos(5 * angle) + columns * np.sin(5 * angle)) * 2 * np.pi / period) > 0
         paint[chosen] = random.uniform(10, 245, 3)
     elif kind == "dots":
-        paint[np.sin(rows * 2 * np.pi / period) * np.sin(columns * 2 * np.pi / period) > 0.4] = random.uniform(10, 245, 3)
+        dots = np.sin(rows * 2 * np.pi / period) * np.sin(columns * 2 * np.pi / period)
+        paint[dots - 0.4 > 0] = random.uniform(10, 245, 3)
     elif kind == "cloth":
-        blots = cv2.resize(random.normal(1, 0.3, (9, 9, 3)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-        paint *= blots
+        blots = random.normal(1, 0.3, (9, 9, 3)).astype(np.float32)
+        paint *= cv2.resize(blots, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.clip(paint, 0, 255).astype(np.float32)
 
 
@@ -184,7 +189,8 @@ def _shading(patch: Image, random: Random) -> Alpha:
     """Return the light on the face, about 1, so that the drawn cloth is lit as the skin was."""
     grey = cv2.GaussianBlur(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), patch.shape[0] / 12)
     light = np.clip(grey / max(1.0, float(grey.mean())), 0.5, 1.6)
-    return (1 + random.uniform(0.2, 0.8) * (light - 1)).astype(np.float32)  # type: ignore[no-any-return]
+    strength = np.float32(random.uniform(0.2, 0.8))
+    return np.asarray(1 + strength * (light - 1), np.float32)
 
 
 def _draw_loops(picture: Image, frame: FaceFrame, random: Random, top: float) -> None:
@@ -200,4 +206,4 @@ def _draw_loops(picture: Image, frame: FaceFrame, random: Random, top: float) ->
 
 def _blend(patch: Image, paint: Alpha, alpha: Alpha) -> Image:
     weight = alpha[..., None]
-    return np.clip(patch * (1 - weight) + paint * weight, 0, 255).astype(np.uint8)  # type: ignore[no-any-return]
+    return np.clip(patch * (1 - weight) + paint * weight, 0, 255).astype(np.uint8)

@@ -2,6 +2,8 @@
 
     python -m training.evaluate --data ../shared/data/dev --faces detector/models/face_yunet_2023mar.onnx \
         --masks detector/models/mask_mobilenetv2.onnx --split test --output runs/first/report.json
+
+Shares come with their counts and 95 % intervals: the test split holds few bare and few badly worn faces.
 """
 
 from __future__ import annotations
@@ -117,7 +119,8 @@ def scores(probabilities: Floats, truths: npt.NDArray[np.int64], unknown_below: 
 def share(right: int, total: int) -> Table:
     """Return a share with its counts and its 95 % interval."""
     low, high = wilson(int(right), int(total))
-    return {"share": round(int(right) / max(1, int(total)), 4), "of": int(total), "low": round(low, 4), "high": round(high, 4)}
+    value = int(right) / max(1, int(total))
+    return {"share": round(value, 4), "of": int(total), "low": round(low, 4), "high": round(high, 4)}
 
 
 def on_crops(samples: Sequence[Sample], masks: MaskJudge) -> Table:

@@ -3,6 +3,8 @@
     python -m training.export --model runs/first/model.keras --data ../shared/data/dev \
         --faces detector/models/face_yunet_2023mar.onnx --name mask-mobilenetv2-first-1 \
         -o detector/models/mask_mobilenetv2.onnx
+
+Temperature and threshold come from the validation split, never from the test split.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from maskwatch.errors import ModelMismatch
 from maskwatch.imaging import CROP_RULE, PREPROCESSING
 from maskwatch.model_contract import MASK_CLASSES, MASK_TASK, ModelContract
 from training.crops import INPUT_SIZE
@@ -83,7 +86,7 @@ def convert(model: Any, contract: ModelContract, temperature: float) -> onnx.Mod
     _name_output(exported.graph)
     onnx.helper.set_model_props(exported, contract.to_metadata())
     onnx.checker.check_model(exported, full_check=True)
-    return exported
+    return exported  # type: ignore[no-any-return]
 
 
 def _name_output(graph: onnx.GraphProto) -> None:
@@ -122,7 +125,7 @@ def export(model_file: Path, data: Path, faces: Path, name: str, output: Path) -
     )
     content = convert(model, contract, temperature).SerializeToString()
     if len(content) > LARGEST:
-        raise SystemExit(f"the model has {len(content)} bytes, at most {LARGEST} may ship")
+        raise ModelMismatch(f"the model has {len(content)} bytes, at most {LARGEST} may ship.")
     output.write_bytes(content)
     print(f"{output}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
 

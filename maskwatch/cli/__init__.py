@@ -29,7 +29,6 @@ COMMANDS = {
     "image": "pictures",
     "video": "pictures",
     "demo": "demo",
-    "bench": "bench",
 }
 """Every command and the module of this package that holds it."""
 

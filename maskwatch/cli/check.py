@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from maskwatch.cli.process import data_dir_option
+from maskwatch.docs_settings import settings_schema
 from maskwatch.settings import Settings
 from maskwatch.settings_file import dump_settings, load_settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-from pathlib import Path as _Path
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=_Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def check_config(file: Path) -> None:
     """Print the effective settings of FILE with secrets hidden; exit 2 with file, line and field of each mistake."""
     click.echo(dump_settings(load_settings(file)), nl=False)
@@ -29,3 +30,25 @@ def check_config(file: Path) -> None:
 def schema() -> None:
     """Print the JSON Schema of the settings file, for editors that complete and check YAML."""
     click.echo(json.dumps(settings_schema(), indent=2))
+
+
+@click.command()
+@click.option("-c", "--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file whose bus and provider to look at.")
+@data_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
+    """Say what is installed, what the models can run on, which Redis is reached; exit 1 if something cannot work."""
+    from detector.engine import available_providers, installed_runtimes
+    from maskwatch.doctor import examine, exit_code
+
+    settings = load_settings(config) if config else Settings()
+    rows = examine(settings=settings, data_dir=data_dir, runtimes=installed_runtimes, providers=available_providers)
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(asdict(row)))
+    else:
+        table = Table("what", "", "found", "what to do", box=None)
+        for row in rows:
+            table.add_row(row.name, row.status.value, row.detail, row.remedy, style=COLOURS[row.status.value] if row.status != "ok" else None)
+        Console().print(table)
+    sys.exit(exit_code(rows))

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.store import Store, open_store
 from maskwatch.cli.process import metrics_path, signals
-from maskwatch.clock import SystemClock
+from maskwatch.cli.watch import sentence
+from maskwatch.clock import Clock, SystemClock
+from maskwatch.domain import EventKind, EventState
 from maskwatch.errors import Unsupported
 from maskwatch.heartbeat import Stop
 from maskwatch.processes import die_with_parent
@@ -39,6 +42,13 @@ metrics:
   port: {metrics_port}
 """
 
+WELCOME = """
+The stack runs. Somebody walks through the lobby every 24 seconds and takes the mask off for seven of them.
+  page to open  {url}
+  look around   maskwatch status --data-dir {data_dir}
+                maskwatch events --follow --data-dir {data_dir}
+"""
+
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for all that is kept; a temporary one if left out.")
@@ -56,10 +66,69 @@ def demo(data_dir: Path | None, metrics_port: int, wanted: int) -> None:
         config = data_dir / "cameras.yaml"
         config.write_text(CAMERAS.format(port=port, metrics_port=metrics_port))
         clips = str(resources.files("ingest") / "demo")
-        stack.callback(_end, _start([_rtsp_server(), "--dir", clips, "--host", "127.0.0.1", "--port", str(port)], quiet=True))
+        server = [_rtsp_server(), "--dir", clips, "--host", "127.0.0.1", "--port", str(port)]
+        stack.callback(_end, _start([*server, "--control-port", str(_free_port())], quiet=True))
         up = _start([sys.executable, "-m", "maskwatch", "up", "-c", str(config), "--data-dir", str(data_dir)])
         stack.callback(_end, up)
-        follow = [sys.executable, "-m", "maskwatch", "events", "--follow", "--data-dir", str(data_dir)]
-        closed = _follow(up, follow, metrics_path(data_dir), wanted, stop, clock)
-        click.echo(f"{closed} episodes closed. The stack is being stopped.")
-    sys.exit(up.returncode if up.returncode and up.returncode > 0 else 0)
+        closed = _follow(up, data_dir, wanted, stop, clock)
+        click.echo(f"{closed} no-mask episodes opened and closed. Stopping the stack.")
+    sys.exit(max(0, up.returncode or 0))
+
+
+def _follow(up: subprocess.Popen[bytes], data_dir: Path, wanted: int, stop: Stop, clock: Clock) -> int:
+    """Print events as they open and close, and once where to look; returns how many no-mask episodes closed."""
+    number = closed = 0
+    said = False
+    store: Store | None = None
+    while up.poll() is None and not stop.requested and not (wanted and closed >= wanted):
+        clock.sleep(LOOK_EVERY_S)
+        if store is None and metrics_path(data_dir).exists():
+            store = open_store(data_dir, create=False)
+            click.echo(WELCOME.format(url=metrics_path(data_dir).read_text().strip(), data_dir=data_dir))
+        for told in store.history_after(number) if store else []:
+            number = told.number
+            click.echo(sentence(told.event))
+            is_no_mask = told.event.kind is EventKind.NO_MASK
+            closed += is_no_mask and told.event.state is EventState.CLOSED
+            if is_no_mask and not said:
+                said = True
+                click.echo("That is a no-mask event: somebody was without a mask for two seconds. Ctrl-C ends the demo.")
+    if store is not None:
+        store.close()
+    return closed
+
+
+def _rtsp_server() -> str:
+    beside = Path(sys.executable).with_name("rtsp-server")
+    found = str(beside) if beside.exists() else shutil.which("rtsp-server")
+    if found is None:
+        raise Unsupported("the demo's RTSP server is not installed: pip install 'maskwatch[cpu,demo]', or `make demo`")
+    return found
+
+
+def _start(command: Sequence[str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        preexec_fn=functools.partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - this process has one thread
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detector.pipeline import open_pipeline
-from maskwatch.drawing import annotate, caption, has_screen, show
+from maskwatch.cli.process import signals
+from maskwatch.clock import SystemClock
+from maskwatch.domain import MaskState
+from maskwatch.drawing import WORDS, annotate, caption, has_screen, show
 from maskwatch.errors import ConfigError
+from maskwatch.heartbeat import Stop
 from maskwatch.imaging import decode_image, encode_image
-from maskwatch.settings import DetectorSettings
+from maskwatch.settings import CameraSettings, DetectorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,3 +121,65 @@ def _write(path: Path, picture: Image) -> None:
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+@click.command()
+@click.option("--source", required=True, help="A webcam's number, a video file, or an address (rtsp://, http://).")
+@_with_models
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="MP4 file to write with all boxes drawn.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per picture, and the summary as the last.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after so much of it.")
+def video(source: str, face: str, model: str, confidence: float, provider: Any, output: Path | None, as_json: bool, seconds: float | None) -> None:
+    """Find and judge the faces in a video, show them in a window where there is a screen, and sum up."""
+    from ingest.recording import Recording
+    from ingest.sources import make_capture
+
+    camera = _camera(source)
+    settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
+    pipeline, _, _ = open_pipeline(settings)
+    stop, clock = Stop(), SystemClock()
+    window = has_screen() and output is None and not as_json
+    counts: Counter[MaskState] = Counter()
+    pictures, begun, at = 0, clock.monotonic(), 0.0
+    with signals(stop), ExitStack() as stack:
+        capture = stack.enter_context(make_capture(camera))
+        recording = stack.enter_context(Recording(output)) if output else None
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("pictures", total=None)
+        first: float | None = None
+        for shot in capture:
+            if stop.requested or (seconds is not None and at > seconds):
+                break
+            if shot is None:
+                continue
+            picture = shot.convert(shot.width, shot.height)
+            faces = pipeline.detect([picture])[0]
+            pts = clock.monotonic() - begun if shot.pts is None else shot.pts
+            first = pts if first is None else first
+            at = pts - first
+            pictures += 1
+            counts.update(each.state for each in faces)
+            progress.update(task, advance=1)
+            if as_json:
+                click.echo(json.dumps(_line(f"{at:.3f}", picture, faces)))
+            if recording is not None:
+                recording.write(annotate(picture, faces), at)
+            if window and not show(camera.safe_source, annotate(picture, faces), wait_ms=1):
+                break
+    summary = {"pictures": pictures, "seconds": round(at, 2), "took_s": round(clock.monotonic() - begun, 2)}
+    summary |= {state.value: counts[state] for state in MaskState}
+    if as_json:
+        click.echo(json.dumps({"summary": summary}))
+    else:
+        faces_said = ", ".join(f"{counts[state]} {WORDS[state].lower()}" for state in MaskState)
+        click.echo(f"{pictures} pictures ({at:.1f} s) in {summary['took_s']:.1f} s; faces: {faces_said}")
+        if output is not None and pictures:
+            click.echo(f"written: {output}")
+
+
+def _camera(source: str) -> CameraSettings:
+    """Describe the source as a camera, so that it is opened just as the service would."""
+    try:
+        return CameraSettings(id="video", source=f"webcam:{source}" if source.isdigit() else source)
+    except ValidationError as error:
+        raise ConfigError(f"--source: {error.errors()[0]['msg']}") from None

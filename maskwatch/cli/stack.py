@@ -65,7 +65,8 @@ def up(config: Path, data_dir: Path) -> None:
             server.start()
             stack.callback(server.stop)
             url = server.url
-        metrics_path(data_dir).unlink(missing_ok=True)
+        for stale in (metrics_path(data_dir), *metrics_path(data_dir).parent.glob("*.alive")):
+            stale.unlink(missing_ok=True)
         StackFile(os.getpid(), url, str(config.resolve()), clock.time()).write(data_dir)
         stack.callback(stack_path(data_dir).unlink, missing_ok=True)
         supervisor = Supervisor(

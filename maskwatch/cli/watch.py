@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from aggregator.store import FILE_NAME, Store, open_store
 from maskwatch.bus_redis import RedisBus
 from maskwatch.cli.process import bus_url, data_dir_option, metrics_path, signals
 from maskwatch.clock import SystemClock
@@ -22,10 +23,12 @@ from maskwatch.contracts import (
     LEDGERS_TABLE,
     WORKERS_TABLE,
     camera_from_json,
+    event_to_json,
     frames_stream,
     ledger_from_json,
     worker_from_json,
 )
+from maskwatch.domain import Event, EventKind
 from maskwatch.errors import BusUnavailable, ConfigError
 from maskwatch.heartbeat import Stop
 from maskwatch.settings import Settings
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from maskwatch.bus import Bus
 
 UNHEALTHY_AFTER_S = 15.0
+FOLLOW_EVERY_S = 0.3
 
 
 @click.command()
@@ -134,3 +138,62 @@ def health(files: tuple[Path, ...], data_dir: Path, max_age_s: float) -> None:
     if not looked:
         click.echo(f"no worker has run on {data_dir}")
     sys.exit(0 if ages and all(age <= max_age_s for age in ages.values()) else 1)
+
+
+@click.command()
+@data_dir_option
+@click.option("--follow", is_flag=True, help="Go on with every change as it happens; Ctrl-C ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--camera", help="Only of this camera.")
+@click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only of this kind.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most events to begin with.")
+def events(data_dir: Path, follow: bool, as_json: bool, camera: str | None, kind: str | None, limit: int) -> None:
+    """List events, the oldest first, one a line: time, state, kind, camera, since when, and id."""
+    wanted = EventKind(kind) if kind else None
+    stop = Stop()
+    clock = SystemClock()
+    with signals(stop):
+        store = _wait_for_store(data_dir, stop, clock) if follow else open_store(data_dir, create=False)
+        if store is None:
+            return
+        try:
+            number = store.last_number()
+            for event in reversed(store.events(camera=camera, kind=wanted, limit=limit)):
+                _print_event(event, as_json=as_json)
+            while follow and not stop.requested:
+                for told in store.history_after(number):
+                    number = told.number
+                    if camera in {None, told.event.camera_id} and wanted in {None, told.event.kind}:
+                        _print_event(told.event, as_json=as_json)
+                clock.sleep(FOLLOW_EVERY_S)
+        finally:
+            store.close()
+
+
+def _wait_for_store(data_dir: Path, stop: Stop, clock: SystemClock) -> Store | None:
+    while not stop.requested:
+        try:
+            return open_store(data_dir, create=False)
+        except ConfigError:
+            if (data_dir / FILE_NAME).exists():
+                raise
+            clock.sleep(FOLLOW_EVERY_S)
+    return None
+
+
+def _print_event(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(event_to_json(event).decode())
+    else:
+        click.echo(sentence(event))
+    sys.stdout.flush()
+
+
+def sentence(event: Event) -> str:
+    """Say an event in one line, for people."""
+    span = f"since {_clock_time(event.started_at)}"
+    if event.closed_at is not None:
+        span = f"{_clock_time(event.started_at)} to {_clock_time(event.closed_at)}"
+    sure = f", {100 * event.confidence:.0f} % sure" if event.kind is EventKind.NO_MASK else ""
+    when = datetime.fromtimestamp(event.updated_at, UTC).astimezone().isoformat(timespec="seconds")
+    return f"{when}  {event.state.value:<7} {event.kind.value:<14} {event.camera_id:<16} {span}, {event.reason}{sure}  {event.id}"

@@ -111,7 +111,7 @@ def test_check_describes_the_server(embedded: EmbeddedValkey) -> None:
 @pytest.mark.integration
 def test_waits_longer_than_the_reply_timeout(embedded: EmbeddedValkey) -> None:
     """Waiting for entries longer than for an answer ends with nothing, not with an error."""
-    bus = RedisBus(embedded.url, reply_timeout_s=0.2)
+    bus = RedisBus(embedded.url, reply_timeout_s=1.0)
     assert bus.read_group(["s"], "g", "a", count=1, block_s=0) == []
     assert bus.read_group(["s"], "g", "a", count=1, block_s=5) == []
     assert bus.read_after({"s": BEGINNING}, count=1, block_s=5) == []

@@ -93,6 +93,19 @@ def test_pictures_of_a_batch_do_not_mix(finder: FaceFinder) -> None:
     assert found[3][0].box[0] == pytest.approx(512 - found[0][0].box[2], abs=6)
 
 
+def test_frontness_is_kept_by_tilt_and_lost_by_turning(finder: FaceFinder) -> None:
+    """A portrait tilted by 30 degrees is as frontal as before; features on one line are not frontal at all."""
+    portrait = make_portrait()
+    (face,) = finder.find([portrait])[0]
+    turn = cv2.getRotationMatrix2D((224, 130), 30, 1)
+    (tilted,) = finder.find([cv2.warpAffine(portrait, turn, (512, 512))])[0]
+    assert 0.6 < face.frontness < 1.1
+    assert 0.6 < tilted.frontness < 1.1
+    side = Face((0, 0, 40, 50), ((9, 10), (9, 10), (2, 25), (9, 40), (9, 40)), 0.7)
+    assert side.frontness == 0
+    assert Face((0, 0, 40, 50), ((5, 5),) * 5, 0.7).frontness == 0
+
+
 def test_no_pictures_no_faces(finder: FaceFinder) -> None:
     """An empty batch is answered without a run."""
     assert finder.find([]) == []

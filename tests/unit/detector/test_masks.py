@@ -46,9 +46,11 @@ def make_engine(contract: ModelContract) -> ScriptedEngine:
     return ScriptedEngine(contract=contract, answer=answer)
 
 
-def make_face(height: float = 80, score: float = 0.9) -> Face:
-    """A face of a height in pixels and a score."""
-    return Face((10, 10, 10 + height * 0.8, 10 + height), ((0.0, 0.0),) * 5, score)
+def make_face(height: float = 80, score: float = 0.9, apart: float = 0.4) -> Face:
+    """A face of a height in pixels and a score, whose eyes and mouth corners are so far apart (in its widths)."""
+    half = apart * height * 0.4
+    marks = ((-half, 0.0), (half, 0.0), (0.0, 5.0), (-half, 9.0), (half, 9.0))
+    return Face((10, 10, 10 + height * 0.8, 10 + height), marks, score)
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +79,14 @@ def portrait() -> tuple[np.ndarray, Face]:
         pytest.param((0.0, 1.0, 0.0), make_face(height=19.9), MaskState.UNKNOWN, id="too small"),
         pytest.param((0.0, 1.0, 0.0), make_face(height=20.1), MaskState.NO_MASK, id="just large enough"),
         pytest.param((0.0, 1.0, 0.0), make_face(score=0.64), MaskState.UNKNOWN, id="hardly a face"),
+        pytest.param((0.0, 1.0, 0.0), make_face(apart=0.14), MaskState.UNKNOWN, id="turned away"),
+        pytest.param((0.0, 1.0, 0.0), make_face(apart=0.16), MaskState.NO_MASK, id="just not turned away"),
     ],
 )
 def test_a_face_gets_the_likeliest_state_or_none(
     probabilities: tuple[float, ...], face: Face, state: MaskState
 ) -> None:
-    """Too small, hardly a face and not sure enough are all unknown."""
+    """Too small, turned away, hardly a face and not sure enough are all unknown."""
     thresholds = Thresholds(min_face_px=20, min_face_score=0.65, unknown_below=0.7)
     assert judge(dict(zip(MASK_CLASSES, probabilities, strict=True)), face, thresholds) is state
 
@@ -156,7 +160,7 @@ def test_a_mask_drawn_on_that_face_is_seen(
     """Most of twenty masks of any colour are recognised as worn right or wrong."""
     picture, face = portrait
     x_min, y_min, x_max, y_max = face.box
-    left, top, side = round((x_min + x_max) / 2 - 120), round((y_min + y_max) / 2 - 120), 240
+    left, top, side = round((x_min + x_max) / 2 - 100), round((y_min + y_max) / 2 - 100), 200
     patch = np.ascontiguousarray(picture[top : top + side, left : left + side])
     marks = np.array(face.landmarks, np.float32) - np.array([left, top], np.float32)
     box = (x_min - left, y_min - top, x_max - left, y_max - top)

@@ -41,6 +41,12 @@ def make_face(box: tuple[float, float, float, float]) -> Face:
     return Face(box, ((0.0, 0.0),) * 5, 0.9)
 
 
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two crops, blurred so that a box some pixels off is still the same place."""
+    blurred = [cv2.blur(picture, (15, 15)).ravel() for picture in (one, other)]
+    return float(np.corrcoef(*blurred)[0, 1])
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A folder laid out as the development data: a portrait, an empty picture and a scene with two boxes."""
@@ -73,7 +79,7 @@ def test_portraits_are_cut_where_the_detector_looks(data: Path) -> None:
     (face,) = finder.find([make_picture()])[0]
     expected = crop_face(make_picture(), face.box, INPUT_SIZE)
     assert bare.crop.shape == (INPUT_SIZE, INPUT_SIZE, 3)
-    assert float(np.abs(bare.crop.astype(float) - expected).mean()) < 12
+    assert likeness(bare.crop, expected) > 0.9
     assert grey.face_px == pytest.approx(90 / 1.3)
     assert (grey.crop == 128).all()
 

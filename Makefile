@@ -1,0 +1,60 @@
+# Works on a fresh Debian 12 with python3, python3-venv and make. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINNED := deploy/requirements/dev.txt
+
+.PHONY: help venv test unit check static docs demo lock clean
+
+help:
+	@echo "make demo   the whole system on a demo camera, until Ctrl-C"
+	@echo "make test   set up, then run all tests"
+	@echo "make check  ruff, mypy, import-linter, interrogate, then all tests"
+	@echo "make unit   the tests that need no server: seconds"
+	@echo "make docs   write docs/settings.md, docs/settings.schema.json and docs/metrics.md from the code"
+	@echo "make lock   pin the newest versions that fit pyproject.toml"
+	@echo "make venv, make static, make clean"
+
+venv: .venv/.dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# `demo` needs less than `dev`; whoever has `dev` has it already.
+.venv/.dev: pyproject.toml $(PINNED) | $(BIN)/python
+	$(PIP) -c $(PINNED) -e '.[cpu,dev,training]'
+	@touch .venv/.demo .venv/.dev
+
+.venv/.demo: pyproject.toml $(PINNED) | $(BIN)/python
+	$(PIP) -c $(PINNED) -e '.[cpu,demo]'
+	@touch .venv/.demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+unit: .venv/.dev
+	$(BIN)/python -m pytest maskwatch ingest detector aggregator tests/unit tests/contract -m "not integration and not training"
+
+static: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet maskwatch ingest detector aggregator training tests
+
+check: static test
+
+docs: .venv/.dev
+	$(BIN)/python -m maskwatch.docs_settings > docs/settings.md
+	$(BIN)/python -m maskwatch.docs_settings --schema > docs/settings.schema.json
+	$(BIN)/python -m maskwatch.metrics > docs/metrics.md
+
+demo: .venv/.demo
+	$(BIN)/maskwatch demo
+
+lock: | $(BIN)/python
+	$(BIN)/python deploy/requirements/lock.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,281 @@
+"""Folds the log of one camera into events and counts: the same log gives the same events, however often it is read.
+
+No clock, no I/O: time is what the records say, captured_at for people and reported_at for the camera. The state is
+plain data, stored with every step, so a killed aggregator goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from pydantic import TypeAdapter
+
+from aggregator.episodes import CAMERA_LOST, LEFT, close, follow_camera, follow_person
+from aggregator.evidence import weight_of
+from aggregator.ledger import Ledger
+from aggregator.people import Person, assign, is_sound
+from aggregator.sequence import Sequence
+from aggregator.tracks import Tracks, TracksState
+from aggregator.zones import is_counted
+from maskwatch.domain import CameraReport, CameraState, Event, EventKind, EventState, FramesDropped, Observation
+
+if TYPE_CHECKING:
+    from maskwatch.contracts import LogRecord
+    from maskwatch.domain import Detection
+    from maskwatch.settings import CameraDefaults, RuleSettings
+
+VERSION = 1
+"""Of the stored state."""
+
+CLOCK_SLACK_S = 1.0
+"""Picture time may step back by this much without anybody having left."""
+
+UNWATCHED_S = 10.0
+"""Seconds for which a live camera's pictures may go unjudged until nothing is known of its people any more."""
+
+UNWATCHED = "unwatched"
+WINDOW_MINUTES = 15
+
+Minutes = dict[int, Counter[str]]
+"""Counts by minute since 1970: observations, unchanged, faces_<state>, people_<state>."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was counted since the aggregator first heard of the camera, by state or kind."""
+
+    faces: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    episodes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FoldState:
+    """All that one camera's fold remembers."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    sequence: Sequence = field(default_factory=Sequence)
+    tracks: TracksState = field(default_factory=TracksState)
+    people: list[Person] = field(default_factory=list)
+    events: dict[EventKind, Event] = field(default_factory=dict)  # the camera's own, open
+    totals: Totals = field(default_factory=Totals)
+    window: dict[int, dict[str, int]] = field(default_factory=dict)  # people judged, by minute
+    at: float | None = None  # picture time
+    scene_at: float | None = None  # of the last picture: who was seen then is in view
+    run: int = 0  # newest that has reported
+    ending: int | None = None  # run after whose last frame nobody is in view any more
+    frozen: bool = False
+
+
+_STATE = TypeAdapter(FoldState)
+
+
+class Fold:
+    """One camera's log, up to where it was read."""
+
+    def __init__(
+        self, camera_id: str, rule: RuleSettings, camera: CameraDefaults, state: FoldState | None = None
+    ) -> None:
+        """Begin empty, or where the state was taken."""
+        self.camera_id = camera_id
+        self.state = state or FoldState()
+        self.minutes: Minutes = {}  # what was counted since it was last taken away
+        self._events: list[Event] = []
+        self._tracks: Tracks
+        self.follow(rule, camera, self.state.tracks)
+
+    @classmethod
+    def from_json(cls, camera_id: str, rule: RuleSettings, camera: CameraDefaults, data: bytes) -> Fold:
+        """Continue from what `to_json` gave."""
+        return cls(camera_id, rule, camera, _STATE.validate_json(data))
+
+    def to_json(self) -> bytes:
+        """Return everything needed to continue, as JSON."""
+        self.state.tracks = self._tracks.state()
+        return _STATE.dump_json(self.state)
+
+    def follow(self, rule: RuleSettings, camera: CameraDefaults, tracks: TracksState | None = None) -> None:
+        """Decide by these settings from now on; people in view and open episodes stay."""
+        self._rule = rule
+        self._camera = camera
+        self._gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
+        self._tracks = Tracks(self._gone_after_s, tracks or self._tracks.state())
+
+    def feed(self, record: LogRecord) -> list[Event]:
+        """Take in the next record of the log; returns the events it brought about, in order."""
+        state = self.state
+        match record:
+            case Observation():
+                if state.ledger.observe(record.frame, unchanged=record.unchanged):
+                    state.sequence.push(record, state.ledger.now)
+            case FramesDropped():
+                state.ledger.drop(record.run, record.first_seq, record.last_seq, record.reason)
+            case CameraReport():
+                self._hear(record)
+            case _:
+                assert_never(record)
+        for observation in state.sequence.release(state.ledger):
+            self._look(observation)
+        self._end_if_over()
+        return self._told()
+
+    def retire(self) -> list[Event]:
+        """End everything: the camera was taken away."""
+        self.state.ledger.settle_all()
+        for observation in self.state.sequence.flush():
+            self._look(observation)
+        self._end_people(CAMERA_LOST)
+        for event in list(self.state.events.values()):
+            at = max(event.updated_at, self.state.ledger.now)
+            self._tell(close(event, CAMERA_LOST, at, at))
+        return self._told()
+
+    def in_view(self) -> list[Person]:
+        """Return the people of the last picture who count."""
+        return [each for each in self.state.people if each.counts and each.seen_at == self.state.scene_at]
+
+    def open_events(self) -> list[Event]:
+        """Return all open episodes of this camera."""
+        return [*self.state.events.values(), *(each.event for each in self.state.people if each.event is not None)]
+
+    def judged_lately(self, minute: int) -> Counter[str]:
+        """Count by state the people judged in the WINDOW_MINUTES up to a minute since 1970, and those in view."""
+        count: Counter[str] = Counter()
+        for begun, people in self.state.window.items():
+            if minute - WINDOW_MINUTES < begun <= minute:
+                count.update(people)
+        count.update(person.verdict(self._rule).value for person in self.in_view())
+        return count
+
+    def in_view_by_state(self) -> Counter[str]:
+        """Count the people in view by state."""
+        return Counter(person.verdict(self._rule).value for person in self.in_view())
+
+    def _hear(self, report: CameraReport) -> None:
+        state = self.state
+        state.ledger.report(report.run, report.captured, report.reported_at)
+        if report.run < state.run:
+            return  # an old reader's last words
+        state.run = report.run
+        for event in follow_camera(state.events, report):
+            self._tell(event)
+        if report.state is CameraState.OFFLINE:
+            state.ending = report.run  # frames of it may still be with the detectors
+        elif report.state is CameraState.FROZEN and not state.frozen:
+            self._end_people(CAMERA_LOST)
+        elif report.state is CameraState.LIVE:
+            state.ending = None
+            unjudged_s = report.last_frame_at - (report.last_frame_at if state.at is None else state.at)
+            if report.live and unjudged_s > UNWATCHED_S + self._gone_after_s:
+                self._end_people(UNWATCHED)
+        state.frozen = report.state is CameraState.FROZEN
+
+    def _look(self, observation: Observation) -> None:
+        """Take in one picture's faces, in order."""
+        state = self.state
+        at = observation.captured_at
+        if state.at is not None and at < state.at - CLOCK_SLACK_S:  # the camera's clock was set back
+            self._end_people(LEFT)
+            self._tracks.clear()
+            state.at = at
+        at = state.at = max(at, state.at or at)
+        self._count("observations")
+        if observation.unchanged:
+            self._count("unchanged")
+        if not state.frozen:  # a picture that stands still says nothing about now
+            if observation.unchanged:
+                self._repeat(at)
+            else:
+                self._see(observation, at)
+            state.scene_at = at
+        self._follow(at)
+
+    def _see(self, observation: Observation, at: float) -> None:
+        detections = [each for each in observation.detections if is_sound(each.box)]
+        found = assign(self.state.people, detections, self._tracks.update(detections, at), at)
+        for detection, person in zip(detections, found, strict=True):
+            counts = is_counted(detection.box, observation.width, observation.height, self._camera.zones)
+            if counts:
+                self._count(f"faces_{detection.state.value}")
+                _add(self.state.totals.faces, detection.state.value)
+            if person is not None:
+                self._weigh(person, detection, observation, at, counts=counts)
+
+    def _weigh(
+        self, person: Person, detection: Detection, observation: Observation, at: float, *, counts: bool
+    ) -> None:
+        person.counts = person.counts or counts
+        weight = weight_of(detection, self._rule, self._camera.min_face_px) if counts else 0.0
+        if weight > 0:
+            person.evidence.weigh(detection, weight, observation.frame, at, self._rule)
+        else:
+            person.evidence.fade(at, self._rule)
+
+    def _repeat(self, at: float) -> None:
+        for person in self.state.people:
+            if person.seen_at == self.state.scene_at:
+                person.seen_at = at
+                person.evidence.repeat(at, self._rule)
+
+    def _follow(self, at: float) -> None:
+        """Let the rule decide on everyone, and take leave of those out of sight for too long."""
+        for person in self.state.people:
+            if person.seen_at == at and (event := self._decide(person, at)):
+                person.confirmed = True
+                person.event = None if event.state is EventState.CLOSED else event
+                self._tell(event)
+        for person in [each for each in self.state.people if at - each.seen_at > self._gone_after_s]:
+            self._end(person, LEFT, person.seen_at + self._gone_after_s)
+
+    def _decide(self, person: Person, at: float) -> Event | None:
+        return follow_person(person.event, person.evidence, person.box, at, self.camera_id, self._rule)
+
+    def _end_people(self, reason: str) -> None:
+        for person in list(self.state.people):
+            self._end(person, reason, self.state.at or person.seen_at)
+
+    def _end(self, person: Person, reason: str, closed_at: float) -> None:
+        self.state.people = [each for each in self.state.people if each is not person]
+        if person.event is not None:
+            self._tell(close(person.event, reason, closed_at, self.state.at or closed_at))
+        if not person.counts:
+            return
+        verdict = person.verdict(self._rule).value
+        minute = self._count(f"people_{verdict}")
+        _add(self.state.totals.people, verdict)
+        _add(self.state.window.setdefault(minute, {}), verdict)
+        self.state.window = {key: value for key, value in self.state.window.items() if key > minute - WINDOW_MINUTES}
+
+    def _end_if_over(self) -> None:
+        ending = self.state.ending
+        if ending is None or not self.state.ledger.is_complete(ending):
+            return
+        if any(each.observation.frame.run <= ending for each in self.state.sequence.waiting):
+            return
+        self.state.ending = None
+        self._end_people(CAMERA_LOST)
+        self._tracks.clear()
+
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        if event.state is EventState.OPENED:
+            _add(self.state.totals.episodes, event.kind.value)
+        if event.kind is not EventKind.NO_MASK:
+            self.state.events.pop(event.kind, None)
+            if event.state is not EventState.CLOSED:
+                self.state.events[event.kind] = event
+
+    def _told(self) -> list[Event]:
+        told, self._events = self._events, []
+        return told
+
+    def _count(self, what: str) -> int:
+        minute = int((self.state.at or 0.0) // 60)
+        self.minutes.setdefault(minute, Counter())[what] += 1
+        return minute
+
+
+def _add(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1

@@ -1,0 +1,145 @@
+"""Reads off what the metrics show: from the folds, the cameras' reports, the workers' reports and the bus."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from maskwatch import __version__
+from maskwatch.contracts import GONE_AFTER_S
+from maskwatch.domain import CameraReport, CameraState, DropReason, EventKind, MaskState, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aggregator.fold import Fold
+    from maskwatch.bus import BusInfo
+    from maskwatch.contracts import WorkerReport
+    from maskwatch.metrics import Metrics
+
+Labels = tuple[str, ...]
+
+
+class Readings:
+    """One snapshot in the making."""
+
+    def __init__(self, now: float) -> None:
+        """Begin empty, at a wall-clock time."""
+        self.samples: defaultdict[str, dict[Labels, float]] = defaultdict(dict)
+        self._now = now
+
+    def add_camera(self, fold: Fold, report: CameraReport | None) -> None:
+        """Read off one camera; `report` is its newest, None if it has none on the bus."""
+        camera = fold.camera_id
+        if report is not None:
+            self._add_report(report)
+        self._add_account(fold)
+        totals, view = fold.state.totals, fold.in_view_by_state()
+        for state in MaskState:
+            self._set("faces_total", totals.faces.get(state.value, 0), camera, state.value)
+            self._set("people_judged_total", totals.people.get(state.value, 0), camera, state.value)
+            self._set("people_in_view", view[state.value], camera, state.value)
+        is_open = Counter(event.kind for event in fold.open_events())
+        for kind in EventKind:
+            self._set("episodes_opened_total", totals.episodes.get(kind.value, 0), camera, kind.value)
+            self._set("episodes_open", is_open[kind], camera, kind.value)
+        is_live = report is None or report.live
+        now = self._now if is_live or fold.state.at is None else fold.state.at
+        ratio = compliance(fold.judged_lately(int(now // 60)))
+        if ratio is not None:
+            self._set("compliance_ratio", ratio, camera)
+
+    def add_backlog(self, camera: str, frames: int) -> None:
+        """Read off how many frames of a camera wait for the detectors."""
+        self._set("frames_backlog", frames, camera)
+
+    def add_workers(self, workers: Iterable[WorkerReport]) -> None:
+        """Read off the workers; one that does not report any more is not counted."""
+        newest: dict[str, float] = {}
+        for worker in workers:
+            newest[worker.role] = max(newest.get(worker.role, 0.0), worker.reported_at)
+            if self._now - worker.reported_at > GONE_AFTER_S:
+                continue
+            row = self.samples["maskwatch_workers"]
+            row[worker.role, worker.provider] = row.get((worker.role, worker.provider), 0) + 1
+            self._set("worker_info", 1, worker.role, worker.provider, worker.provider_asked, worker.version)
+        for role, reported_at in newest.items():
+            self._set("worker_last_report_age_seconds", reported_at, role)
+
+    def add_self(self, stepped_at: float, bad_messages: int) -> None:
+        """Read off the aggregator: when its last whole step ended, and what it could not decode."""
+        self._set("build_info", 1, __version__)
+        self._set("last_step_age_seconds", stepped_at)
+        self._set("bad_messages_total", bad_messages)
+
+    def add_bus(self, info: BusInfo | None) -> None:
+        """Read off the bus itself; None if it is away."""
+        self._set("bus_up", info is not None)
+        if info is not None:
+            self._set("bus_used_bytes", info.used_bytes)
+            self._set("bus_cap_bytes", info.cap_bytes)
+
+    def _add_report(self, report: CameraReport) -> None:
+        camera = report.camera_id
+        is_gone = self._now - report.reported_at > GONE_AFTER_S
+        shown = CameraState.OFFLINE if is_gone else report.state
+        for state in CameraState:
+            self._set("camera_state", state is shown, camera, state.value)
+        self._set("camera_state_since_seconds", report.reported_at if is_gone else report.since, camera)
+        self._set("camera_report_age_seconds", report.reported_at, camera)
+        if report.last_frame_at > 0:
+            self._set("camera_last_frame_age_seconds", report.last_frame_at, camera)
+        self._set("camera_fps", 0.0 if is_gone else report.fps, camera)
+        self._set("camera_source_fps", 0.0 if is_gone else report.source_fps, camera)
+        self._set("camera_reconnects_total", report.reconnects, camera)
+
+    def _add_account(self, fold: Fold) -> None:
+        camera, balance = fold.camera_id, fold.state.ledger.balance(fold.camera_id)
+        self._set("frames_captured_total", balance.captured, camera)
+        self._set("frames_observed_total", balance.observed, camera)
+        self._set("frames_unchanged_total", balance.unchanged, camera)
+        self._set("frames_lost_total", balance.lost, camera)
+        self._set("frames_in_flight", balance.in_flight, camera)
+        self._set("observations_late_total", fold.state.sequence.late, camera)
+        for reason in DropReason:
+            self._set("frames_dropped_total", balance.dropped.get(reason.value, 0), camera, reason.value)
+
+    def _set(self, name: str, value: float, *labels: str) -> None:
+        self.samples[f"maskwatch_{name}"][labels] = float(value)
+
+
+def compliance(judged: Counter[str]) -> float | None:
+    """Return the masked share of those of whom something can be said, None if there are none.
+
+    >>> compliance(Counter(mask=3, no_mask=1, unknown=7)), compliance(Counter(unknown=2))
+    (0.75, None)
+    """
+    known = judged[MaskState.MASK.value] + judged[MaskState.NO_MASK.value] + judged[MaskState.INCORRECT.value]
+    return judged[MaskState.MASK.value] / known if known else None
+
+
+def time_stages(metrics: Metrics, observation: Observation, now: float) -> None:
+    """Count how long a frame took; one played faster than real time, or not judged, says nothing about that."""
+    if not observation.live or observation.unchanged:
+        return
+    for stage, seconds in _stages(observation, now):
+        metrics.observe("maskwatch_stage_seconds", max(0.0, seconds), stage)
+    if observation.stages.judged_at > 0:
+        metrics.observe(
+            "maskwatch_end_to_end_seconds", max(0.0, observation.stages.judged_at - observation.captured_at)
+        )
+    if observation.batch_size > 0:
+        metrics.observe("maskwatch_batch_size", observation.batch_size)
+
+
+def _stages(observation: Observation, now: float) -> Iterator[tuple[str, float]]:
+    passed = observation.stages
+    ends = {
+        "ingest": (passed.received_at, passed.published_at),
+        "queue": (passed.published_at, passed.picked_at),
+        "judge": (passed.picked_at, passed.judged_at),
+        "fold": (passed.judged_at, now),
+    }
+    for stage, (begun, ended) in ends.items():
+        if begun > 0 and ended > 0:
+            yield stage, ended - begun

@@ -1,0 +1,348 @@
+"""The aggregator's worker: reads the cameras' logs, folds them into events and counts, stores, and tells.
+
+The third of the four files in which a frame can be followed; `maskwatch/contracts.py` is the legend. One transaction
+holds all that a step brought about together with how far it read, so a kill at any moment loses and repeats nothing
+in the store; events are published after it, until they are marked as told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from aggregator.fold import VERSION, Fold
+from aggregator.readings import Readings, time_stages
+from aggregator.store import Step, StoredFold
+from maskwatch.contracts import (
+    CAMERAS_TABLE,
+    DEAD_LETTERS,
+    DEAD_LETTERS_CAP,
+    EVENTS,
+    EVENTS_CAP,
+    GONE_AFTER_S,
+    LEDGERS_TABLE,
+    WORKERS_TABLE,
+    camera_from_json,
+    dead_letter,
+    event_to_fields,
+    frames_stream,
+    ledger_to_json,
+    log_stream,
+    record_from_fields,
+    worker_from_json,
+)
+from maskwatch.domain import Event, EventState, Observation
+from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from aggregator.store import Store
+    from maskwatch.bus import Bus, Entry
+    from maskwatch.clock import Clock
+    from maskwatch.contracts import LogRecord
+    from maskwatch.domain import CameraReport
+    from maskwatch.heartbeat import Heartbeat, Stop
+    from maskwatch.metrics import Metrics
+    from maskwatch.settings import CameraDefaults, Settings
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.25
+"""How long a step waits for the first record: bounds the answer to a request to stop."""
+
+PAUSE_S = 0.1
+"""Between steps: many records share one transaction, and an alert is late by no more than this."""
+
+RECORDS_A_STEP = 600
+"""Folding a record takes up to a millisecond: a step of a long backlog stays under a second."""
+
+EVERY_S = 1.0
+"""How often cameras are looked for, and metrics and ledgers are shown."""
+
+AWAY_PAUSE_S = 0.5
+BAD_MESSAGES_LIMIT = 100
+"""Bad messages in a row after which the worker ends: something speaks another language on this bus."""
+
+
+class Watch(Protocol):
+    """Tells of edited settings, as `maskwatch.settings_file.SettingsWatch` does."""
+
+    def poll(self) -> Settings | None:
+        """Return new settings, None if nothing changed, or raise ConfigError once for a broken edit."""
+
+
+class AggregatorWorker:
+    """Folds the logs of the cameras of one shard."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        settings: Settings,
+        heartbeat: Heartbeat,
+        shard: str = "0/1",
+        watch: Watch | None = None,
+    ) -> None:
+        """Take the collaborators; `shard` is index/count, `watch` tells of edited settings."""
+        self._bus = bus
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._heartbeat = heartbeat
+        self._shard = Shard.parse(shard)
+        self._watch = watch
+        self._folds: dict[str, Fold] = {}
+        self._positions: dict[str, str] = {}
+        self._reports: dict[str, CameraReport] = {}
+        self._absent_since: dict[str, float] = {}
+        self._left: list[str] = []  # cameras taken away whose ledgers still lie on the bus
+        self._looked_at = self._shown_at = float("-inf")
+        self._stepped_at = clock.time()
+        self._may_be_untold = True  # a predecessor may have been killed between storing and publishing
+        self._bad_messages = self._bad_in_a_row = 0
+        self._away = ""
+
+    def run(self, stop: Stop) -> None:
+        """Step until asked to stop; what a step has read is stored before it ends."""
+        while not stop.requested:
+            if self.step() < RECORDS_A_STEP:
+                self._clock.sleep(PAUSE_S)
+        self.close()
+
+    def step(self) -> int:
+        """Find cameras, read their logs, fold, store, publish, show; returns the number of entries read."""
+        self._heartbeat.beat()
+        try:
+            self._find_cameras()
+            entries = self._read()
+            self._store_step(entries, self._fold(self._decode(entries)))
+            self._publish()
+            self._stepped_at = self._clock.time()
+            self._show()
+            self._refuse_babble()
+        except (BusUnavailable, StoreUnavailable) as error:
+            self._wait(error)
+            return 0
+        if self._away:
+            log.info("back after: %s", self._away)
+            self._away = ""
+        return len(entries)
+
+    def close(self) -> None:
+        """Leave: everything read is stored already, and what is not published yet will be by the next one."""
+        self._heartbeat.leave()
+
+    def _find_cameras(self) -> None:
+        """Take up new cameras of this shard and those stored; note which are not reported any more."""
+        now = self._clock.monotonic()
+        if now - self._looked_at < EVERY_S:
+            return
+        self._heed_settings()
+        rows = _readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
+        reports = {camera: report for camera, report in rows.items() if self._shard.owns(camera)}
+        self._reports |= reports  # one that is not reported any more ages, and is shown as offline
+        stored = [camera for camera in self._store.active() if self._shard.owns(camera)]
+        for camera in sorted({*reports, *stored, *self._folds}):
+            if camera not in self._folds:
+                self._take_up(camera)
+            if camera in reports:
+                self._absent_since.pop(camera, None)
+            else:
+                self._absent_since.setdefault(camera, now)
+        self._looked_at = now
+
+    def _heed_settings(self) -> None:
+        """Take over an edited rule, zone or limit; people in view and open episodes stay."""
+        try:
+            settings = self._watch.poll() if self._watch is not None else None
+        except ConfigError as error:
+            log.error("the settings are not taken over: %s", error)  # noqa: TRY400  its text is all there is to say
+            return
+        if settings is None:
+            return
+        self._settings = settings
+        for camera, fold in self._folds.items():
+            fold.follow(settings.rule, self._limits(camera))
+
+    def _take_up(self, camera: str) -> None:
+        """Continue a camera's fold where it was stored, or begin it."""
+        stored = self._store.load(camera) or StoredFold(camera)
+        rule, limits = self._settings.rule, self._limits(camera)
+        if not stored.state:
+            self._folds[camera] = Fold(camera, rule, limits)
+        elif stored.version == VERSION:
+            self._folds[camera] = Fold.from_json(camera, rule, limits, stored.state)
+        else:
+            raise ConfigError(f"the stored state of {camera} has version {stored.version}, this one reads {VERSION}")
+        self._positions[camera] = stored.position
+        log.info("camera %s: reading its log from %s", camera, stored.position)
+
+    def _limits(self, camera: str) -> CameraDefaults:
+        return self._settings.active.get(camera, self._settings.defaults)
+
+    def _read(self) -> list[Entry]:
+        if not self._positions:
+            self._clock.sleep(WAIT_S)
+            return []
+        positions = {log_stream(camera): position for camera, position in self._positions.items()}
+        each = max(1, RECORDS_A_STEP // len(positions))
+        return self._bus.read_after(positions, count=each, block_s=WAIT_S)
+
+    def _decode(self, entries: Iterable[Entry]) -> list[LogRecord]:
+        """Decode all before any is folded, as burying the bad ones may find the bus away."""
+        records: list[LogRecord] = []
+        for entry in entries:
+            try:
+                record = record_from_fields(entry.fields)
+                if log_stream(record.camera_id) != entry.stream:
+                    raise BadMessage("a record of another camera", entry.fields)  # noqa: TRY301
+            except BadMessage as error:
+                self._bury(entry, error)
+            else:
+                self._bad_in_a_row = 0
+                records.append(record)
+        return records
+
+    def _bury(self, entry: Entry, error: BadMessage) -> None:
+        """Keep a message that does not decode for people to look at; the position moves on."""
+        self._bus.append(DEAD_LETTERS, dead_letter(entry.stream, error), DEAD_LETTERS_CAP)
+        self._bad_messages += 1
+        self._bad_in_a_row += 1
+        self._heartbeat.count("bad_messages")
+        log.warning("a message on %s does not decode: %s", entry.stream, error)
+
+    def _refuse_babble(self) -> None:
+        """End where nothing but bad messages comes; they are behind us, so a new start gets further."""
+        if self._bad_in_a_row >= BAD_MESSAGES_LIMIT:
+            raise BadMessage(f"{self._bad_in_a_row} messages in a row do not decode; see {DEAD_LETTERS}", {})
+
+    def _fold(self, records: Iterable[LogRecord]) -> list[Event]:
+        events: list[Event] = []
+        now = self._clock.time()
+        for record in records:
+            events += self._folds[record.camera_id].feed(record)
+            if isinstance(record, Observation):
+                time_stages(self._metrics, record, now)
+        return events
+
+    def _store_step(self, entries: list[Entry], events: list[Event]) -> None:
+        """Store what was folded and how far was read, together; on failure forget it, to be read again."""
+        cameras = {log_stream(camera): camera for camera in self._folds}
+        read = {cameras[entry.stream]: entry.id for entry in entries}
+        gone = self._gone(read)
+        for camera in gone:
+            events += self._folds[camera].retire()
+        touched = {**{camera: self._positions[camera] for camera in gone}, **read}
+        counts = Counter(
+            {
+                (camera, minute, what): count
+                for camera in touched
+                for minute, row in self._folds[camera].minutes.items()
+                for what, count in row.items()
+            }
+        )
+        folds = [
+            StoredFold(camera, position, camera in gone, VERSION, self._folds[camera].to_json())
+            for camera, position in touched.items()
+        ]
+        try:
+            self._store.commit(Step(folds, events, counts))
+        except StoreUnavailable:
+            self._folds.clear()
+            self._positions.clear()
+            raise
+        self._positions.update(read)
+        for camera in touched:
+            self._folds[camera].minutes.clear()
+        self._take_leave(gone)
+        self._may_be_untold = self._may_be_untold or bool(events)
+        for each in events:
+            _log(each)
+
+    def _gone(self, read: dict[str, str]) -> list[str]:
+        """Return the cameras that were taken away: unreported for a while, and their logs are read to the end."""
+        now = self._clock.monotonic()
+        due = [camera for camera, since in self._absent_since.items() if now - since >= GONE_AFTER_S]
+        return [camera for camera in due if camera in self._folds and camera not in read]
+
+    def _take_leave(self, cameras: Iterable[str]) -> None:
+        for camera in cameras:
+            log.info("camera %s: taken away", camera)
+            del self._folds[camera], self._positions[camera], self._absent_since[camera]
+            self._reports.pop(camera, None)
+            self._metrics.forget_camera(camera)
+            self._left.append(camera)
+
+    def _publish(self) -> None:
+        """Put stored changes on the bus, in order; after a crash some go there twice, under the same ids."""
+        while self._may_be_untold:
+            told = self._store.unpublished()
+            for each in told:
+                self._bus.append(EVENTS, event_to_fields(each.event), EVENTS_CAP)
+            if told:
+                self._store.mark_published([each.number for each in told])
+            self._may_be_untold = bool(told)
+
+    def _show(self) -> None:
+        """Show ledgers and metrics, once a second."""
+        now = self._clock.monotonic()
+        if now - self._shown_at < EVERY_S:
+            return
+        readings = Readings(self._clock.time())
+        for camera, fold in self._folds.items():
+            readings.add_camera(fold, self._reports.get(camera))
+            readings.add_backlog(camera, self._bus.length(frames_stream(camera)))
+            self._bus.put(LEDGERS_TABLE, camera, ledger_to_json(fold.state.ledger.balance(camera)))
+        while self._left:
+            self._bus.remove(LEDGERS_TABLE, self._left[-1])
+            self._left.pop()
+        readings.add_workers(_readable(self._bus.table(WORKERS_TABLE), worker_from_json).values())
+        readings.add_bus(self._bus.info())
+        readings.add_self(self._stepped_at, self._bad_messages)
+        self._metrics.show(readings.samples)
+        self._shown_at = now
+
+    def _show_alone(self) -> None:
+        """Show what is known without the bus: cameras of which nothing is heard age, and go offline."""
+        readings = Readings(self._clock.time())
+        for camera, fold in self._folds.items():
+            readings.add_camera(fold, self._reports.get(camera))
+        readings.add_bus(None)
+        readings.add_self(self._stepped_at, self._bad_messages)
+        self._metrics.show(readings.samples)
+
+    def _wait(self, error: BusUnavailable | StoreUnavailable) -> None:
+        if not self._away:
+            log.warning("waiting: %s", error)
+        self._away = self._away or str(error)
+        self._looked_at = float("-inf")
+        if isinstance(error, BusUnavailable):
+            self._show_alone()
+        self._clock.sleep(AWAY_PAUSE_S)
+
+
+def _readable(rows: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
+    """Decode the rows of a table, leaving out what another version wrote in another way."""
+    read: dict[str, T] = {}
+    for key, row in rows.items():
+        try:
+            read[key] = decode(row)
+        except ValidationError:
+            log.debug("a row of %s does not decode", key)
+    return read
+
+
+def _log(event: Event) -> None:
+    if event.state is not EventState.UPDATED:
+        log.info("camera %s: %s %s (%s)", event.camera_id, event.kind, event.state, event.reason)

@@ -1,0 +1,192 @@
+"""Network cameras and video files, through PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import av
+import av.error
+import av.logging
+import numpy as np
+
+from ingest.capture import Shot
+from maskwatch.domain import LossReason
+from maskwatch.errors import SourceLost
+from maskwatch.settings import SourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from maskwatch.domain import Image
+    from maskwatch.settings import CameraSettings
+
+av.logging.set_level(None)  # FFmpeg's own messages hold addresses with their passwords
+
+_FORMATS_WITHOUT_CLOCK = {"mpjpeg", "mjpeg"}
+"""FFmpeg makes up 25 pictures per second for these, whatever comes."""
+
+_FIRST_GAP_S = 0.04
+"""Pause between the last picture of a loop and the first of the next, where the file's own rhythm is unknown."""
+
+
+class AvCapture:
+    """RTSP, HTTP (MJPEG, HLS, files) and files."""
+
+    def __init__(self, camera: CameraSettings) -> None:
+        """Prepare; nothing is opened yet."""
+        self._camera = camera
+        self._container: InputContainer | None = None
+        self.is_recording = camera.kind is SourceKind.FILE
+
+    def __enter__(self) -> Self:
+        """Connect, and find the video stream."""
+        self._container = self._open()
+        if self._camera.kind is SourceKind.HTTP:
+            # A finite file, or HLS, which comes in bursts of a whole segment: both must be paced by their own clock.
+            self.is_recording = self._container.duration is not None or "hls" in self._container.format.name
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __iter__(self) -> Iterator[Shot | None]:
+        """Decode everything; play a file again where it is to be looped."""
+        epoch = last = 0.0
+        gap = _FIRST_GAP_S
+        while self._container is not None:
+            shots = 0
+            for shot in self._decode(self._container):
+                if shot is None or shot.pts is None or not self._loops:
+                    yield shot
+                    continue
+                gap = shot.pts + epoch - last if 0 < shot.pts + epoch - last < 1 else gap
+                last = shot.pts + epoch
+                shots += 1
+                yield Shot(last, shot.width, shot.height, shot.convert)
+            if not self._loops or not shots:
+                return
+            epoch = last + gap
+            self._container.close()
+            self._container = self._open()
+
+    @property
+    def _loops(self) -> bool:
+        return self._camera.loop and self._camera.kind is SourceKind.FILE
+
+    def _open(self) -> InputContainer:
+        timeouts = self._camera.timeouts
+        # FFmpeg waits up to twice as long as it is told (docs/decisions/0004-camera-timeouts.md): half is given.
+        patience = (timeouts.open_s / 2, timeouts.read_s / 2)
+        network = self._camera.kind is not SourceKind.FILE
+        try:
+            container = av.open(
+                self._camera.source,
+                options=_options(self._camera),
+                timeout=patience if network else None,
+                metadata_errors="replace",
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise loss(error) from None
+        if not container.streams.video:
+            container.close()
+            raise SourceLost(LossReason.UNDECODABLE, "there is no video in it")
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"  # threads buy latency and cost memory, never save CPU
+        return container
+
+    def _decode(self, container: InputContainer) -> Iterator[Shot | None]:
+        stream = container.streams.video[0]
+        has_clock = container.format.name not in _FORMATS_WITHOUT_CLOCK
+        first: float | None = None
+        try:
+            for packet in container.demux(stream):
+                try:
+                    frames = cast("list[VideoFrame]", packet.decode())
+                except (av.error.InvalidDataError, av.error.EOFError):
+                    yield None
+                    continue
+                for frame in frames:
+                    if frame.is_corrupt:
+                        yield None
+                        continue
+                    pts = _pts(frame, stream) if has_clock else None
+                    first = pts if first is None else first
+                    yield _shot(frame, pts - first if pts is not None and first is not None and self._loops else pts)
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            raise loss(error) from None
+
+
+def loss(error: BaseException) -> SourceLost:
+    """Name what an error of FFmpeg means for a camera; its text is left out, as it holds the whole address."""
+    kind = type(error).__name__
+    for types, reason in _REASONS:
+        if isinstance(error, types):
+            return SourceLost(reason, kind)
+    number = getattr(error, "errno", None)
+    if number == errno.ECONNREFUSED:
+        return SourceLost(LossReason.REFUSED, kind)
+    name = errno.errorcode.get(number, "") if isinstance(number, int) else ""
+    return SourceLost(LossReason.UNREACHABLE, f"{kind} {name}".strip())
+
+
+_REASONS: tuple[tuple[Any, LossReason], ...] = (
+    ((av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError, PermissionError), LossReason.UNAUTHORIZED),
+    ((av.error.HTTPNotFoundError, FileNotFoundError, IsADirectoryError), LossReason.NOT_FOUND),
+    ((ConnectionRefusedError, av.error.HTTPError), LossReason.REFUSED),
+    ((av.error.ExitError, TimeoutError), LossReason.TIMEOUT),
+    ((av.error.EOFError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError), LossReason.ENDED),
+    (
+        (
+            av.error.InvalidDataError,
+            av.error.DecoderNotFoundError,
+            av.error.DemuxerNotFoundError,
+            av.error.ProtocolNotFoundError,
+            av.error.PatchWelcomeError,
+        ),
+        LossReason.UNDECODABLE,
+    ),
+)
+
+
+def _options(camera: CameraSettings) -> dict[str, str]:
+    silence_us = str(int(camera.timeouts.read_s / 2 * 1_000_000))
+    if camera.kind is SourceKind.RTSP:
+        return {
+            "rtsp_transport": camera.transport.value,
+            "allowed_media_types": "video",
+            "timeout": silence_us,
+            "probesize": "32",  # the session description says all; probing would cost a second
+            "analyzeduration": "0",
+        }
+    if camera.kind is SourceKind.HTTP:
+        return {"rw_timeout": silence_us, "probesize": "500000", "analyzeduration": "1000000"}
+    return {}
+
+
+def _pts(frame: VideoFrame, stream: VideoStream) -> float | None:
+    if frame.pts is None:
+        return None
+    base = frame.time_base or stream.time_base
+    return float(frame.pts * base) if base else None
+
+
+def _shot(frame: VideoFrame, pts: float | None) -> Shot:
+    turns = round(frame.rotation / 90) % 4  # phones record lying down and note how to turn it
+    width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+
+    def convert(to_width: int, to_height: int) -> Image:
+        size = (to_height, to_width) if turns % 2 else (to_width, to_height)
+        image = frame.to_ndarray(format="bgr24", width=size[0], height=size[1], interpolation="AREA")
+        return cast("Image", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+
+    return Shot(pts, width, height, convert)

@@ -1,0 +1,207 @@
+"""All cameras of one ingest process: one keeper for each, new settings as they come, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingest.camera_state import Condition
+from ingest.child import REPLY_TIMEOUT_S, CameraProcess
+from ingest.keeper import Keeper
+from ingest.outbox import Outbox
+from maskwatch.bus_redis import RedisBus
+from maskwatch.contracts import CAMERAS_TABLE, camera_from_json
+from maskwatch.domain import CameraState, LossReason
+from maskwatch.errors import BusUnavailable, ConfigError
+from maskwatch.shard import Shard, owns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ingest.keeper import ReadingProcess
+    from maskwatch.bus import Bus
+    from maskwatch.clock import Clock
+    from maskwatch.heartbeat import Heartbeat, Stop
+    from maskwatch.settings import CameraSettings, Settings
+    from maskwatch.settings_file import SettingsWatch
+
+log = logging.getLogger(__name__)
+
+STEP_S = 0.05
+"""Pause between two looks at the cameras; at most one process is started in each."""
+
+STOP_WITHIN_S = 2.0
+FAREWELL_S = 2.0
+"""Seconds that detectors have for the frames of a removed camera before its stream goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Farewell:
+    """A removed camera whose last frames may still be judged."""
+
+    keeper: Keeper
+    until: float
+
+
+class IngestFleet:
+    """Runs the cameras that belong to this shard. Build and step it in the main thread, without other threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        bus_url: str,
+        clock: Clock,
+        shard: Shard | None = None,
+        bus: Bus | None = None,
+        heartbeat: Heartbeat | None = None,
+        watch: SettingsWatch | None = None,
+        launch: Callable[[CameraSettings, int, Condition | None], ReadingProcess] | None = None,
+    ) -> None:
+        """Prepare; the first step starts processes.
+
+        Args:
+            settings: the cameras to begin with.
+            bus_url: for the connection that each camera's process makes for itself.
+            clock: of this host.
+            shard: the part of the cameras that is ours; all of them without it.
+            bus: for what the parent says; its own connection to `bus_url` without it.
+            heartbeat: of this worker.
+            watch: where new settings come from.
+            launch: starts a camera's process; a fake in tests.
+        """
+        self._bus_url = bus_url
+        self._clock = clock
+        self._shard = shard or Shard()
+        self._bus = bus or RedisBus(bus_url, reply_timeout_s=REPLY_TIMEOUT_S)
+        self._outbox = Outbox(bus=self._bus, clock=clock)
+        self._heartbeat = heartbeat
+        self._watch = watch
+        self._launch = launch or self._fork
+        self._random = random.Random()  # noqa: S311 - jitter, no secret
+        self._keepers: dict[str, Keeper] = {}
+        self._farewells: dict[str, _Farewell] = {}
+        self._runs: dict[str, int] = {}
+        self._started = False
+        self._wanted: dict[str, CameraSettings] = {}
+        self.apply(settings)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the cameras that have one now."""
+        return {camera_id: keeper.pid for camera_id, keeper in self._keepers.items() if keeper.pid is not None}
+
+    def apply(self, settings: Settings) -> None:
+        """Start, replace and end processes so that they follow the settings; unchanged cameras go on untouched."""
+        wanted = {id_: camera for id_, camera in settings.active.items() if owns(id_, self._shard)}
+        for camera_id in sorted(self._keepers.keys() - wanted.keys()):
+            log.info("camera %s is removed", camera_id)
+            self._keepers[camera_id].end(STOP_WITHIN_S)
+        for camera_id, camera in wanted.items():
+            keeper = self._keepers.get(camera_id)
+            if keeper is None:
+                log.info("camera %s is added", camera_id)
+                self._keepers[camera_id] = self._keeper(camera)
+            elif camera != self._wanted.get(camera_id):
+                keeper.change(camera)
+        self._wanted = wanted
+
+    def run(self, stop: Stop) -> None:
+        """Look after the cameras until asked to stop."""
+        while not stop.requested:
+            self.step()
+            self._clock.sleep(STEP_S)
+        self.stop()
+
+    def step(self) -> None:
+        """Follow the settings, look at each camera, say goodbye to removed ones, and show that the loop turns."""
+        self._follow_settings()
+        self._remember_runs()
+        for camera_id, keeper in list(self._keepers.items()):
+            keeper.step()
+            if keeper.has_ended:
+                self._remove(camera_id, keeper)
+        for camera_id, farewell in list(self._farewells.items()):
+            if self._say_goodbye(farewell):
+                del self._farewells[camera_id]
+        self._outbox.flush()
+        if self._heartbeat is not None:
+            self._heartbeat.counters["cameras"] = len(self._keepers)
+            self._heartbeat.counters["restarts"] = sum(keeper.restarts for keeper in self._keepers.values())
+            self._heartbeat.beat()
+
+    def stop(self, deadline_s: float = STOP_WITHIN_S) -> None:
+        """End all processes: asked first, so that they account for their frames, then killed."""
+        until = self._clock.monotonic() + deadline_s
+        for keeper in self._keepers.values():
+            keeper.end(deadline_s)
+        while any(not keeper.has_ended for keeper in self._keepers.values()):
+            for keeper in self._keepers.values():
+                keeper.step()
+            if self._clock.monotonic() > until + 1.0:
+                break  # only a kernel that does not end a killed process leads here
+            self._clock.sleep(STEP_S / 5)
+        self._outbox.flush()
+        if self._heartbeat is not None:
+            self._heartbeat.leave()
+        self._bus.close()
+
+    def _follow_settings(self) -> None:
+        if self._watch is None:
+            return
+        try:
+            settings = self._watch.poll()
+        except ConfigError as error:
+            log.error("the new settings are wrong, the old ones go on: %s", error)  # noqa: TRY400 - for the operator
+            return
+        if settings is not None:
+            log.info("new settings are taken")
+            self.apply(settings)
+
+    def _remember_runs(self) -> None:
+        """Learn, once, which run each camera had before this process: the next must be greater, whatever the clock."""
+        if self._started:
+            return
+        try:
+            reports = {id_: camera_from_json(value) for id_, value in self._bus.table(CAMERAS_TABLE).items()}
+        except BusUnavailable:
+            reports = {}
+        except ValueError:
+            log.warning("the table of cameras does not decode; runs are numbered by the clock alone")
+            reports = {}
+        for camera_id, report in reports.items():
+            if camera_id in self._keepers:
+                keeper = self._keepers[camera_id]
+                keeper.last_run = max(keeper.last_run, report.run)
+        self._started = True
+
+    def _keeper(self, camera: CameraSettings) -> Keeper:
+        self._farewells.pop(camera.id, None)  # it is back before its stream was removed
+        return Keeper(
+            camera=camera,
+            launch=self._launch,
+            outbox=self._outbox,
+            clock=self._clock,
+            random=self._random,
+            run_after=self._runs.get(camera.id, 0),
+        )
+
+    def _remove(self, camera_id: str, keeper: Keeper) -> None:
+        del self._keepers[camera_id]
+        self._runs[camera_id] = keeper.last_run
+        if camera_id in self._wanted:  # removed and added again while its process was ending
+            self._keepers[camera_id] = self._keeper(self._wanted[camera_id])
+            return
+        keeper.report(Condition(CameraState.OFFLINE, LossReason.DISABLED, self._clock.time()))
+        self._farewells[camera_id] = _Farewell(keeper, self._clock.monotonic() + FAREWELL_S)
+
+    def _say_goodbye(self, farewell: _Farewell) -> bool:
+        camera_id = farewell.keeper.camera.id
+        if not self._outbox.is_empty or self._clock.monotonic() < farewell.until:
+            return False
+        return self._outbox.forget(camera_id)
+
+    def _fork(self, camera: CameraSettings, run: int, start: Condition | None) -> ReadingProcess:
+        return CameraProcess(camera=camera, bus_url=self._bus_url, run=run, start=start, clock=self._clock)

@@ -1,0 +1,150 @@
+"""The supervisor with real child processes that are a few lines of Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from maskwatch.clock import SystemClock
+from maskwatch.errors import ModelMismatch
+from maskwatch.heartbeat import Stop
+from maskwatch.supervisor import Child, Stage, Supervisor
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+OBEDIENT = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+
+
+def child(name: str, program: str) -> Child:
+    """Build a child that runs a few lines of Python."""
+    return Child(name, [sys.executable, "-c", textwrap.dedent(program)])
+
+
+def supervise(*stages: Stage) -> Supervisor:
+    """Build a supervisor without a server."""
+    return Supervisor(stages=stages, server=None, environment=os.environ, clock=SystemClock())
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - procfs
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_dead_worker_is_started_again_after_a_pause() -> None:
+    """A worker that was killed comes back as another process, and not at once."""
+    worker = child("worker", OBEDIENT + "time.sleep(60)")
+    supervisor = supervise(Stage((worker,), 2.0))
+    supervisor.step()
+    assert worker.process is not None
+    first = worker.process.pid
+    worker.process.kill()
+    worker.process.wait()
+    supervisor.step()
+    assert not worker.running
+    wait_until(lambda: supervisor.step() or worker.running)
+    assert worker.process is not None
+    assert worker.process.pid != first
+    assert worker.restarts == 1
+    supervisor.stop()
+
+
+def test_pauses_grow_with_each_failure() -> None:
+    """A worker that cannot live is tried again less and less often."""
+    worker = child("worker", "raise SystemExit(1)")
+    supervisor = supervise(Stage((worker,), 2.0))
+    pauses = []
+    for _ in range(3):
+        worker.retry_at = 0.0
+        supervisor.step()
+        assert worker.process is not None
+        worker.process.wait()
+        before = SystemClock().monotonic()
+        supervisor.step()
+        pauses.append(worker.retry_at - before)
+    assert pauses[0] < pauses[2]
+    assert worker.failures == 3
+
+
+def test_an_exit_that_trying_again_cannot_mend_ends_the_stack() -> None:
+    """A worker that refuses its model ends the stack with its own exit code."""
+    worker = child("worker", f"raise SystemExit({ModelMismatch.exit_code})")
+    assert supervise(Stage((worker,), 2.0)).run(Stop()) == ModelMismatch.exit_code
+
+
+def test_stages_end_in_order(tmp_path: Path) -> None:
+    """Who feeds the others is ended first, and only then the next."""
+    order = tmp_path / "order"
+    program = """
+        import pathlib, signal, sys, time
+        def end(*_):
+            time.sleep(0.2)
+            with open({order!r}, "a") as file:
+                file.write({name!r})
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, end)
+        pathlib.Path({ready!r}).touch()
+        time.sleep(60)
+    """
+    stages = []
+    for name in "abc":
+        text = program.format(order=str(order), name=name, ready=str(tmp_path / f"ready-{name}"))
+        stages.append(Stage((child(name, text),), 5.0))
+    supervisor = supervise(*stages)
+    supervisor.step()
+    wait_until(lambda: len(list(tmp_path.glob("ready-*"))) == 3)
+    supervisor.stop()
+    assert order.read_text() == "abc"
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    """A worker deaf to SIGTERM does not keep the stack from stopping."""
+    ready = tmp_path / "ready"
+    deaf = f"""
+        import pathlib, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        pathlib.Path({str(ready)!r}).touch()
+        time.sleep(60)
+    """
+    worker = child("deaf", deaf)
+    supervisor = supervise(Stage((worker,), 0.3))
+    supervisor.step()
+    wait_until(ready.exists)
+    assert worker.process is not None
+    pid = worker.process.pid
+    supervisor.stop()
+    assert not is_there(pid)
+
+
+def test_no_worker_survives_a_killed_supervisor(tmp_path: Path) -> None:
+    """SIGKILL of the supervisor takes its workers with it."""
+    pids = tmp_path / "pid"
+    program = f"""
+        import os, sys
+        from maskwatch.clock import SystemClock
+        from maskwatch.heartbeat import Stop
+        from maskwatch.supervisor import Child, Stage, Supervisor
+        text = "import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+        worker = Child("worker", [sys.executable, "-c", text])
+        Supervisor(stages=[Stage((worker,), 1.0)], server=None, environment=os.environ, clock=SystemClock()).run(Stop())
+    """
+    supervisor = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
+    wait_until(lambda: pids.exists() and pids.read_text())
+    worker = int(pids.read_text())
+    assert is_there(worker)
+    supervisor.send_signal(signal.SIGKILL)
+    supervisor.wait()
+    wait_until(lambda: not is_there(worker))

@@ -1,0 +1,246 @@
+"""A camera's log becomes events: the rule, told in scenes of five pictures a second."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from aggregator.fold import Fold
+from maskwatch.domain import CameraState, EventKind, EventState, LossReason
+from maskwatch.settings import CameraDefaults, MotionSettings, RuleSettings, Zone, ZoneMode
+from tests.scenes import BARE, HIDDEN, MASKED, Scene, make_fold, play, random_log, told
+
+OPENED = ("opened", "no_mask")
+
+
+def test_a_person_without_a_mask_opens_one_episode_that_closes_when_gone() -> None:
+    """Four seconds bare and then away: opened after two seconds of evidence, closed as left."""
+    events = play(Scene().show(4, BARE).show(5).records)
+    assert told(events) == [OPENED, ("closed", "left")]
+    opened, closed = events[0], events[-1]
+    assert opened.id == closed.id
+    assert 2.0 <= opened.opened_at - opened.started_at <= 2.6
+    assert closed.closed_at == pytest.approx(opened.started_at + 3.6 + 3.0, abs=0.3)
+    assert closed.confidence > 0.95
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(Scene().show(1.6, BARE).show(5), id="bare for a moment"),
+        pytest.param(Scene().show(1.6, BARE).show(5, MASKED), id="mask put on in time"),
+        pytest.param(Scene().show(10, MASKED), id="masked"),
+        pytest.param(Scene().show(10, HIDDEN), id="cannot tell"),
+        pytest.param(Scene().show(0.6, BARE).show(6, HIDDEN), id="turned away"),
+        pytest.param(Scene().show(10), id="nobody"),
+        pytest.param(Scene().show(0.4, BARE).wait(6).show(0.4, BARE).wait(6).show(0.4, BARE), id="now and then"),
+    ],
+)
+def test_scenes_without_an_episode(scene: Scene) -> None:
+    """Nothing opens where nobody stays in view without a mask."""
+    assert play(scene.show(4).records) == []
+
+
+def test_a_flickering_mask_opens_nothing() -> None:
+    """A masked person in whom the classifier sees a bare face every other time is left alone."""
+    scene = Scene()
+    for _ in range(40):
+        scene.show(0.2, MASKED).show(0.2, BARE)
+    assert play(scene.records) == []
+
+
+def test_a_mask_taken_off_and_put_on() -> None:
+    """After a minute with a mask, taking it off opens an episode, and putting it on closes it."""
+    events = play(Scene().show(60, MASKED).show(5, BARE).show(5, MASKED).show(5).records)
+    assert told(events) == [OPENED, ("closed", "mask_on")]
+
+
+def test_a_short_absence_does_not_open_a_second_episode() -> None:
+    """Out of sight for less than gone_after_s, and found again at about the same place: one episode."""
+    scene = Scene().show(4, BARE).show(2.4).show(3, BARE, x=130).miss(2).show(3, BARE, x=160).show(4)
+    assert told(play(scene.records)) == [OPENED, ("closed", "left")]
+
+
+def test_a_long_absence_is_somebody_else() -> None:
+    """Who comes back after gone_after_s opens an episode of its own, with another id."""
+    events = play(Scene().show(4, BARE).show(4).show(4, BARE).show(4).records)
+    assert told(events) == [OPENED, ("closed", "left"), OPENED, ("closed", "left")]
+    assert len({each.id for each in events}) == 2
+
+
+def test_two_people_have_two_episodes() -> None:
+    """Two bare faces in one picture are two episodes, though they began with the same frame."""
+    events = play(Scene().show(4, BARE, BARE).show(4).records)
+    assert sorted(told(events)) == [("closed", "left")] * 2 + [OPENED] * 2
+    assert len({each.id for each in events}) == 2
+
+
+def test_updates_are_few() -> None:
+    """An open episode tells of itself every ten seconds at most."""
+    events = play(Scene().show(35, BARE).records)
+    assert [each.state for each in events] == [EventState.OPENED] + [EventState.UPDATED] * 3
+
+
+def test_an_unchanged_scene_keeps_people_in_view() -> None:
+    """The motion gate's answers let time pass: an episode opens in a still scene, and stays open."""
+    camera = CameraDefaults(motion=MotionSettings(enabled=True))
+    fold = make_fold(camera=camera)
+    events = play(Scene().show(1, BARE).show(20, unchanged=True).records, fold)
+    assert told(events) == [OPENED]
+    assert told(play(Scene().show(1, BARE).show(1).show(20, unchanged=True).records)) == []
+
+
+def test_a_camera_lost_ends_what_it_saw() -> None:
+    """When the camera goes offline its people are gone, after the frames still in flight were heard."""
+    scene = Scene().show(4, BARE)
+    late = scene.records.pop()
+    scene.report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    fold = make_fold()
+    events = play(scene.records, fold)
+    assert told(events) == [OPENED, ("opened", "timeout")]
+    assert told(play([late], fold)) == [("closed", "camera_lost")]
+    assert told(play(scene.wait(3).report(CameraState.LIVE).records[-1:], fold)) == [("closed", "live")]
+
+
+def test_a_stalled_camera_may_go_on() -> None:
+    """A short stall opens the camera's own episode, and interrupts nobody's."""
+    scene = Scene().show(4, BARE).report(CameraState.STALLED, LossReason.NO_PICTURE).wait(2)
+    scene.report(CameraState.LIVE).show(2, BARE)
+    assert told(play(scene.records)) == [OPENED, ("opened", "no_picture"), ("closed", "live")]
+
+
+def test_a_frozen_picture_says_nothing() -> None:
+    """While the picture stands still the face in it opens nothing."""
+    scene = Scene().show(1, BARE).report(CameraState.FROZEN, LossReason.REPEATING)
+    scene.records += [each for each in Scene().show(8, BARE).records if type(each).__name__ == "Observation"][5:]
+    events = play(scene.records)
+    assert {each.kind for each in events} == {EventKind.CAMERA_FROZEN}
+
+
+def test_detectors_that_fell_silent_end_what_was_seen() -> None:
+    """A live camera whose pictures nobody judges keeps no episode open for ever."""
+    assert told(play(Scene().show(4, BARE).miss(20).records)) == [OPENED, ("closed", "unwatched")]
+
+
+def test_a_clock_set_back_ends_what_was_seen_and_goes_on() -> None:
+    """After the camera's clock was set back by an hour everything begins anew."""
+    events = play(Scene().show(4, BARE).wait(-3600).show(4, BARE).records)
+    assert told(events) == [OPENED, ("closed", "left"), OPENED]
+
+
+def test_retiring_closes_everything() -> None:
+    """A camera taken away leaves no open episode, nothing in flight, and every person counted."""
+    fold = make_fold()
+    play(Scene().show(4, BARE, MASKED).report(CameraState.COVERED, LossReason.DARK).records, fold)
+    closed = [each.kind for each in fold.retire() if each.state is EventState.CLOSED]
+    assert sorted(closed) == [EventKind.CAMERA_COVERED, EventKind.NO_MASK]
+    assert fold.open_events() == []
+    assert fold.state.totals.people == {"no_mask": 1, "mask": 1}
+    assert fold.state.ledger.balance("door").in_flight == 0
+
+
+def ignoring(x_min: float, x_max: float, mode: ZoneMode = ZoneMode.IGNORE) -> CameraDefaults:
+    """Build a camera with a zone between two places, as shares of the picture's width."""
+    corners = ((x_min, 0.0), (x_max, 0.0), (x_max, 1.0), (x_min, 1.0))
+    return CameraDefaults(zones=(Zone(name="zone", mode=mode, polygon=corners),))
+
+
+@pytest.mark.parametrize(
+    ("camera", "episodes"),
+    [
+        pytest.param(CameraDefaults(), 1, id="no zones"),
+        pytest.param(ignoring(0.0, 0.2), 0, id="ignored"),
+        pytest.param(ignoring(0.5, 0.9), 1, id="ignored elsewhere"),
+        pytest.param(ignoring(0.0, 0.2, ZoneMode.COUNT), 1, id="counted"),
+        pytest.param(ignoring(0.5, 0.9, ZoneMode.COUNT), 0, id="counted elsewhere"),
+    ],
+)
+def test_zones(camera: CameraDefaults, episodes: int) -> None:
+    """Only faces where faces count are people, open episodes and are counted."""
+    fold = make_fold(camera=camera)
+    events = play(Scene().show(4, BARE).show(4).records, fold)
+    assert told(events).count(OPENED) == episodes
+    assert sum(fold.state.totals.faces.values()) == 20 * episodes
+    assert sum(fold.state.totals.people.values()) == episodes
+
+
+def test_a_slow_camera_blinks_longer() -> None:
+    """At one picture in two seconds nobody is gone between two pictures."""
+    fold = make_fold(camera=CameraDefaults(fps=0.5))
+    scene = Scene()
+    for _ in range(8):
+        scene.show(0.2, BARE).wait(1.8)
+    assert told(play(scene.records, fold)) == [OPENED]
+
+
+def test_senseless_boxes_are_passed_over() -> None:
+    """A box that is no box does not stop the aggregator, nor count as a person."""
+    fold = make_fold()
+    scene = Scene().show(1, BARE)
+    for record in scene.records:
+        for box in ((float("nan"), 0.0, 1.0, 1.0), (5.0, 5.0, 5.0, 9.0), (9.0, 0.0, 1.0, float("inf"))):
+            if type(record).__name__ == "Observation":
+                object.__setattr__(record.detections[0], "box", box)  # type: ignore[union-attr]
+        fold.feed(record)
+    assert fold.state.people == []
+
+
+def test_people_are_counted_once_and_lately() -> None:
+    """A person counts once, when gone; the last fifteen minutes and those in view make up the compliance."""
+    fold = make_fold()
+    scene = Scene().show(4, MASKED, BARE).show(4).show(2, MASKED)
+    play(scene.records, fold)
+    assert fold.state.totals.people == {"mask": 1, "no_mask": 1}
+    minute = int(scene.at // 60)
+    assert fold.judged_lately(minute) == {"mask": 2, "no_mask": 1}
+    assert fold.judged_lately(minute + 20) == {"mask": 1}
+    assert fold.in_view_by_state() == {"mask": 1}
+
+
+def test_minutes_add_up() -> None:
+    """What is counted by minute is the same as the totals."""
+    fold = make_fold()
+    play(Scene().show(90, MASKED, BARE).show(4).records, fold)
+    assert sum(row["faces_mask"] for row in fold.minutes.values()) == fold.state.totals.faces["mask"] == 450
+    assert sum(row["people_no_mask"] for row in fold.minutes.values()) == 1
+    assert sum(row["observations"] for row in fold.minutes.values()) == 470
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_fold_stored_anywhere_goes_on_the_same(seed: int) -> None:
+    """Stored as JSON and read back after every few records, a fold tells the same events with the same ids."""
+    records = random_log(seed)
+    undisturbed = make_fold()
+    expected = play(records, undisturbed)
+    fold, events = make_fold(), []
+    for index, record in enumerate(records):
+        events += fold.feed(record)
+        if index % (seed + 2) == 0:
+            fold = Fold.from_json("door", RuleSettings(), CameraDefaults(), fold.to_json())
+    assert events == expected
+    assert fold.to_json() == undisturbed.to_json()
+    assert fold.state.ledger.balance("door").balances
+
+
+def test_random_logs_do_open_episodes() -> None:
+    """The made-up logs hold what they are made for."""
+    events = [event for seed in range(25) for event in play(random_log(seed))]
+    assert {each.kind for each in events} == set(EventKind)
+    assert {each.reason for each in events} >= {"no_mask", "left", "mask_on", "camera_lost"}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_episode_is_told_in_order(seed: int) -> None:
+    """Each id is opened once, updated while open, and closed once at most; times never run backwards."""
+    fold = make_fold()
+    events = play(random_log(seed), fold) + fold.retire()
+    for id_ in {each.id for each in events}:
+        life = [each for each in events if each.id == id_]
+        assert [each.state for each in life].count(EventState.OPENED) == 1
+        assert life[0].state is EventState.OPENED
+        assert life[-1].state is EventState.CLOSED
+        assert all(a.updated_at <= b.updated_at for a, b in itertools.pairwise(life))
+        closed = life[-1]
+        assert closed.closed_at is not None
+        assert closed.started_at <= closed.opened_at <= closed.closed_at

@@ -1,0 +1,140 @@
+"""The store: a step is there whole or not at all, and others may read while it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aggregator.store import FILE_NAME, Step, Store, StoredFold, open_store
+from maskwatch.domain import EventKind, EventState
+from maskwatch.errors import ConfigError, StoreUnavailable
+from tests.builders import NOW, make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A new store."""
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_a_step_is_read_back(store: Store) -> None:
+    """Folds, events, their history and the minutes come back as they were stored."""
+    opened = make_event()
+    closed = replace(opened, state=EventState.CLOSED, closed_at=NOW + 9, updated_at=NOW + 9, reason="left")
+    fold = StoredFold("door", "7-0", False, 1, b"{}")
+    store.commit(Step([fold], [opened, closed], {("door", 28333333, "people_mask"): 2}))
+    store.commit(Step((), (), {("door", 28333333, "people_mask"): 3}))
+    assert store.load("door") == fold
+    assert store.load("gate") is None
+    assert store.events() == [closed]
+    assert [(told.number, told.event) for told in store.history_after(0)] == [(1, opened), (2, closed)]
+    assert store.last_number() == 2
+    assert list(store.counts("door", 0)) == [(28333333, "people_mask", 5)]
+
+
+def test_a_broken_step_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """When the last statement of a step fails, none of it was stored."""
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("DROP TABLE minutes")
+    connection.close()
+    with pytest.raises(StoreUnavailable):
+        store.commit(Step([StoredFold("door", "7-0")], [make_event()], {("door", 1, "people_mask"): 2}))
+    assert store.load("door") is None
+    assert store.events() == []
+    assert store.last_number() == 0
+
+
+def test_what_is_not_published_is_known(store: Store) -> None:
+    """Changes are unpublished until marked, in the order in which they happened."""
+    store.commit(Step((), [make_event(id=name) for name in "abc"]))
+    assert [told.event.id for told in store.unpublished()] == ["a", "b", "c"]
+    store.mark_published([1, 2])
+    assert [told.event.id for told in store.unpublished()] == ["c"]
+
+
+def test_events_are_found(store: Store) -> None:
+    """Events are found by time, camera and kind, the newest first."""
+    old = make_event(id="old", state=EventState.CLOSED, opened_at=NOW - 900, updated_at=NOW - 800, closed_at=NOW - 800)
+    still_open = make_event(id="open", opened_at=NOW - 900, updated_at=NOW - 890, camera_id="gate")
+    lost = make_event(id="lost", opened_at=NOW, updated_at=NOW, kind=EventKind.CAMERA_OFFLINE, box=None)
+    store.commit(Step((), [old, still_open, lost]))
+    assert [each.id for each in store.events()] == ["lost", "old", "open"]
+    assert [each.id for each in store.events(since=NOW - 60)] == ["lost", "open"]
+    assert [each.id for each in store.events(camera="gate")] == ["open"]
+    assert [each.id for each in store.events(kind=EventKind.NO_MASK, limit=1)] == ["old"]
+
+
+def test_cameras_taken_away_are_known(store: Store) -> None:
+    """A retired camera is not active any more, and is again when it is stored anew."""
+    store.commit(Step([StoredFold("door", "1-0"), StoredFold("gate", "1-0", retired=True)]))
+    assert store.active() == ["door"]
+    store.commit(Step([StoredFold("gate", "2-0")]))
+    assert store.active() == ["door", "gate"]
+
+
+def test_history_is_forgotten(store: Store) -> None:
+    """What was closed before a time is deleted for good; what is open or newer stays, and so do the numbers."""
+    old = make_event(id="old", state=EventState.CLOSED, closed_at=NOW - 900)
+    store.commit(Step((), [old, make_event(id="open")], {("door", 1, "people_mask"): 1}))
+    store.mark_published([1, 2])
+    assert store.forget_history(NOW - 60) == 1
+    assert [each.id for each in store.events()] == ["open"]
+    assert [told.number for told in store.history_after(0)] == [2]
+    assert list(store.counts("door", 0)) == []
+
+
+def test_another_process_reads_while_one_writes(store: Store, tmp_path: Path) -> None:
+    """A reader sees what is committed, also while a transaction is open."""
+    store.commit(Step((), [make_event(id="a")]))
+    reader = open_store(tmp_path, create=False)
+    writer = sqlite3.connect(tmp_path / FILE_NAME)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE event_history SET published = 1")
+    assert [each.id for each in reader.events()] == ["a"]
+    assert len(reader.unpublished()) == 1
+    writer.rollback()
+    writer.close()
+    reader.close()
+
+
+def test_the_file_belongs_to_its_owner(store: Store, tmp_path: Path) -> None:
+    """Database, log and index may be read by nobody else."""
+    store.commit(Step((), [make_event()]))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        pytest.param("UPDATE about SET value = 99", "newer maskwatch", id="newer"),
+        pytest.param("DROP TABLE about", "holds nothing yet", id="nothing there"),
+    ],
+)
+def test_a_database_it_cannot_use_is_refused(tmp_path: Path, statement: str, word: str) -> None:
+    """A database of a newer version, or without tables, is refused in plain words."""
+    open_store(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(ConfigError, match=word):
+        open_store(tmp_path, create=False)
+
+
+def test_no_database_is_said_so(tmp_path: Path) -> None:
+    """Reading where nothing ever ran says what to start; a file that is no database is no riddle either."""
+    with pytest.raises(ConfigError, match="no database yet"):
+        open_store(tmp_path, create=False)
+    (tmp_path / FILE_NAME).write_bytes(b"no database at all, but long enough to look like a page" * 40)
+    with pytest.raises(ConfigError, match="not a database"):
+        open_store(tmp_path)

@@ -1,0 +1,450 @@
+"""The aggregator's worker on the memory bus: what it reads, stores, publishes and shows, and what survives a kill."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from aggregator.store import Store, open_store
+from aggregator.worker import BAD_MESSAGES_LIMIT, AggregatorWorker
+from maskwatch.bus import BEGINNING, Cap
+from maskwatch.bus_memory import MemoryBus
+from maskwatch.clock import ManualClock
+from maskwatch.contracts import (
+    CAMERAS_TABLE,
+    DEAD_LETTERS,
+    EVENTS,
+    FRAMES_CAP,
+    GONE_AFTER_S,
+    LEDGERS_TABLE,
+    LOG_CAP,
+    WORKERS_TABLE,
+    camera_to_json,
+    event_from_fields,
+    frames_stream,
+    ledger_from_json,
+    log_stream,
+    record_to_fields,
+    worker_to_json,
+)
+from maskwatch.domain import CameraReport
+from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.heartbeat import Heartbeat, Stop
+from maskwatch.metrics import Metrics
+from maskwatch.settings import RuleSettings, Settings
+from tests.builders import NOW, make_camera_report, make_frame_message, make_observation, make_worker_report
+from tests.scenes import BARE, Scene, play, random_log, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from aggregator.store import Step
+    from maskwatch.bus import Entry, Fields
+    from maskwatch.contracts import LogRecord
+    from maskwatch.domain import Event
+
+
+class QuickBus(MemoryBus):
+    """A bus that never keeps anybody waiting."""
+
+    def read_after(self, positions: Mapping[str, str], *, count: int, block_s: float) -> list[Entry]:
+        """Read what is there."""
+        return super().read_after(positions, count=count, block_s=min(0.0, block_s))
+
+
+class Bench:
+    """A bus with a worker that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start the first worker."""
+        self.folder = folder
+        self.clock = ManualClock(NOW)
+        self.bus: MemoryBus = QuickBus(self.clock)
+        self.store: Store | None = None
+        self.start()
+
+    def start(self, store: Store | None = None, shard: str = "0/1", watch: EditedSettings | None = None) -> None:
+        """Start a worker, dropping the one before without a word."""
+        self.close()
+        self.registry = CollectorRegistry()
+        self.store = store or open_store(self.folder)
+        heartbeat = Heartbeat(role="aggregate", bus=self.bus, clock=self.clock)
+        self.worker = AggregatorWorker(
+            bus=self.bus,
+            store=self.store,
+            clock=self.clock,
+            metrics=Metrics(self.registry, self.clock),
+            settings=Settings(),
+            heartbeat=heartbeat,
+            shard=shard,
+            watch=watch,
+        )
+
+    def close(self) -> None:
+        """Close the database."""
+        if self.store is not None:
+            self.store.close()
+
+    def log(self, records: Iterable[LogRecord]) -> None:
+        """Put records on the bus, as ingest and detector do; the newest report also into the table."""
+        for record in records:
+            self.bus.append(log_stream(record.camera_id), record_to_fields(record), LOG_CAP)
+            if isinstance(record, CameraReport):
+                self.bus.put(CAMERAS_TABLE, record.camera_id, camera_to_json(record))
+
+    def steps(self, count: int = 1, advance: float = 1.1) -> None:
+        """Step, with time going on in between."""
+        for _ in range(count):
+            self.worker.step()
+            self.clock.advance(advance)
+
+    def drain(self) -> None:
+        """Step until nothing is left to read."""
+        self.steps()
+        while self.worker.step():
+            self.clock.advance(0.1)
+        self.steps()
+
+    def published(self) -> list[Event]:
+        """Return what programs see on the stream of events."""
+        entries = self.bus.read_after({EVENTS: BEGINNING}, count=100_000, block_s=0)
+        return [event_from_fields(entry.fields) for entry in entries]
+
+    def stored(self) -> list[Event]:
+        """Return the history of events."""
+        assert self.store is not None
+        return [each.event for each in self.store.history_after(0, limit=100_000)]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """Return a value as Prometheus would scrape it."""
+        return self.registry.get_sample_value(f"maskwatch_{name}", labels)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A bus and a worker."""
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_a_log_becomes_stored_and_published_events(bench: Bench) -> None:
+    """What the fold tells is stored, and published once, in order."""
+    records = Scene().show(4, BARE).show(4).records
+    bench.log(records)
+    bench.drain()
+    expected = play(records)
+    assert told(expected) == [("opened", "no_mask"), ("closed", "left")]
+    assert bench.stored() == bench.published() == expected
+
+
+def test_the_ledger_is_shown(bench: Bench) -> None:
+    """The balance of each camera stands in its table and in the metrics."""
+    bench.log(Scene().show(2, BARE).miss(1).show(1, unchanged=True).records)
+    bench.drain()
+    ledger = ledger_from_json(bench.bus.table(LEDGERS_TABLE)["door"])
+    assert (ledger.captured, ledger.observed, ledger.unchanged, ledger.dropped) == (20, 15, 5, {"stale": 5})
+    assert ledger.balances
+    assert bench.metric("frames_captured_total", camera_id="door") == 20
+    assert bench.metric("frames_dropped_total", camera_id="door", reason="stale") == 5
+    assert bench.metric("frames_dropped_total", camera_id="door", reason="busy") == 0
+
+
+def test_a_message_that_does_not_decode_is_buried_and_passed(bench: Bench) -> None:
+    """Bad records are counted and kept as dead letters, and what follows them is read."""
+    bench.log(Scene().show(1, BARE).records)
+    rotten: list[Fields] = [{}, {"v": b"99", "kind": b"observation"}, {"v": b"1", "kind": b"camera", "head": b"{"}]
+    rotten.append(record_to_fields(make_observation(camera_id="gate")))
+    for fields in rotten:
+        bench.bus.append(log_stream("door"), fields, LOG_CAP)
+    bench.log(Scene(run=2).show(1, BARE).records)
+    bench.drain()
+    assert bench.bus.length(DEAD_LETTERS) == 4
+    assert bench.metric("bad_messages_total") == 4
+    assert bench.metric("frames_observed_total", camera_id="door") == 10
+
+
+def test_nothing_but_bad_messages_ends_the_worker_and_is_behind_the_next(bench: Bench) -> None:
+    """A hundred bad messages in a row end the worker; the next one goes on after them."""
+    bench.log(Scene().records)
+    for _ in range(BAD_MESSAGES_LIMIT):
+        bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    with pytest.raises(BadMessage, match="in a row"):
+        bench.drain()
+    bench.start()
+    bench.log(Scene().show(1, BARE).records)
+    bench.drain()
+    assert bench.metric("frames_observed_total", camera_id="door") == 5
+
+
+def test_an_absent_bus_is_waited_for(bench: Bench) -> None:
+    """While the bus is away the worker waits; cameras age to offline, and afterwards nothing is missing."""
+    scene = Scene().show(2, BARE)
+    bench.log(scene.records)
+    bench.drain()
+    assert bench.metric("camera_state", camera_id="door", state="live") == 1
+    bench.bus.away = True
+    bench.steps(12)
+    assert bench.metric("bus_up") == 0
+    assert bench.metric("camera_state", camera_id="door", state="offline") == 1
+    assert bench.metric("camera_state", camera_id="door", state="live") == 0
+    bench.bus.away = False
+    read = len(scene.records)
+    bench.log(scene.show(4, BARE).records[read:])
+    bench.drain()
+    assert bench.metric("bus_up") == 1
+    assert bench.stored() == play(scene.records)
+
+
+def test_a_camera_taken_away_is_retired(bench: Bench) -> None:
+    """Ten seconds after its row is gone its episodes are closed and its series and ledger removed."""
+    scene = Scene().show(4, BARE)
+    bench.log(scene.records)
+    bench.drain()
+    assert bench.metric("episodes_open", camera_id="door", kind="no_mask") == 1
+    bench.bus.remove(CAMERAS_TABLE, "door")
+    bench.steps(5)
+    assert bench.metric("frames_captured_total", camera_id="door") == 20
+    bench.steps(6)
+    assert told(bench.published())[-1] == ("closed", "camera_lost")
+    assert bench.metric("frames_captured_total", camera_id="door") is None
+    assert bench.bus.table(LEDGERS_TABLE) == {}
+    bench.log(Scene(run=2, at=scene.at + 60).show(1, BARE).records)
+    bench.drain()
+    assert bench.metric("frames_captured_total", camera_id="door") == 25
+
+
+def test_a_bus_that_lost_its_memory_takes_no_camera_away(bench: Bench) -> None:
+    """When the server restarts empty, cameras that report again within ten seconds go on."""
+    bench.log(Scene().show(4, BARE).records)
+    bench.drain()
+    bench.bus.restart()
+    bench.steps(int(GONE_AFTER_S) - 3)
+    bench.log(Scene(run=2, at=NOW + 6).show(2, BARE).records)
+    bench.drain()
+    assert told(bench.published()) == []
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert bench.metric("frames_captured_total", camera_id="door") == 30
+
+
+def test_a_camera_removed_while_nobody_looked_is_retired_too(bench: Bench) -> None:
+    """An aggregator that starts after a camera was taken away closes what its predecessor had opened."""
+    bench.log(Scene().show(4, BARE).records)
+    bench.drain()
+    bench.bus.remove(CAMERAS_TABLE, "door")
+    bench.start()
+    bench.steps(12)
+    assert told(bench.published()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+
+
+def test_shards_share_the_cameras(bench: Bench) -> None:
+    """Each camera is folded by the worker of its shard and by no other."""
+    cameras = [f"camera-{number}" for number in range(8)]
+    for camera in cameras:
+        bench.log(Scene(camera).show(1, BARE).records)
+    seen: list[str] = []
+    for shard in ("0/2", "1/2"):
+        bench.start(shard=shard)
+        bench.drain()
+        seen += [camera for camera in cameras if bench.metric("frames_captured_total", camera_id=camera)]
+    assert sorted(seen) == cameras
+
+
+class LockedStore(Store):
+    """A store whose every so-maniest step fails."""
+
+    failing = 0
+
+    def commit(self, step: Step) -> None:
+        """Fail twice of three times."""
+        self.failing += 1
+        if self.failing % 3:
+            raise StoreUnavailable("the database is locked")
+        super().commit(step)
+
+
+def test_a_locked_database_is_waited_for(bench: Bench, tmp_path: Path) -> None:
+    """Steps that could not be stored are read and folded again, with the same outcome."""
+    records = random_log(3)
+    real = open_store(tmp_path)
+    bench.start(LockedStore(real._engine))
+    bench.log(records)
+    bench.steps(40)
+    assert bench.stored() == bench.published() == play(records)
+
+
+class MortalBus(QuickBus):
+    """A bus on which a worker dies while publishing."""
+
+    lives = 0
+
+    def append(self, stream: str, fields: Fields, cap: Cap) -> list[bytes]:  # type: ignore[override]
+        """Die at the events, after they were put there."""
+        trimmed = super().append(stream, fields, cap)
+        if stream == EVENTS and self.lives:
+            self.lives -= 1
+            raise KeyboardInterrupt
+        return trimmed
+
+
+def test_events_stored_but_not_marked_are_published_again(bench: Bench) -> None:
+    """Killed between storing and publishing, the next worker publishes; ids tell programs what they know already."""
+    bench.bus = MortalBus(bench.clock)
+    bench.bus.lives = 1
+    bench.start()
+    records = Scene().show(4, BARE).show(4).records
+    bench.log(records)
+    with pytest.raises(KeyboardInterrupt):
+        bench.drain()
+    bench.start()
+    bench.steps(2)
+    opened, closed = play(records)
+    assert bench.published() == [opened, opened, closed]
+    assert bench.stored() == [opened, closed]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_worker_killed_at_random_arrives_at_the_same_events(tmp_path: Path, seed: int) -> None:
+    """However often the worker is killed and wherever, events, ids, counts and the ledger are those of a calm run."""
+    chance = random.Random(seed)
+    cameras = ["door", "gate"]
+    logs = {camera: random_log(seed * 2 + index, camera) for index, camera in enumerate(cameras)}
+    benches = Bench(tmp_path / "calm"), Bench(tmp_path / "killed")
+    for bench in benches:
+        at = dict.fromkeys(cameras, 0)
+        while any(at[camera] < len(logs[camera]) for camera in cameras):
+            for camera in cameras:
+                size = chance.randint(1, 60)
+                bench.log(logs[camera][at[camera] : at[camera] + size])
+                at[camera] += size
+            bench.steps(chance.randint(0, 2), advance=chance.choice([0.1, 1.1]))
+            if bench is benches[1] and chance.random() < 0.5:
+                bench.start()
+        bench.drain()
+    calm, killed = benches
+    for camera in cameras:
+        mine = [[each for each in bench.stored() if each.camera_id == camera] for bench in benches]
+        assert mine[0] == mine[1]
+        assert mine[0]
+        assert calm.store is not None
+        assert killed.store is not None
+        assert list(calm.store.counts(camera, 0)) == list(killed.store.counts(camera, 0))
+        assert calm.store.load(camera).state == killed.store.load(camera).state  # type: ignore[union-attr]
+    assert calm.bus.table(LEDGERS_TABLE) == killed.bus.table(LEDGERS_TABLE)
+    calm.close()
+    killed.close()
+
+
+def test_what_prometheus_sees(bench: Bench) -> None:
+    """States, ages, workers, backlog and the bus are read off once a second."""
+    bench.log(Scene().show(3, BARE).records)
+    report = make_camera_report(fps=4.9, source_fps=25.0, reconnects=2, reported_at=NOW, last_frame_at=NOW - 1)
+    bench.bus.put(CAMERAS_TABLE, "door", camera_to_json(report))
+    bench.bus.put(WORKERS_TABLE, "a", worker_to_json(make_worker_report(provider="cpu", provider_asked="auto")))
+    bench.bus.put(WORKERS_TABLE, "b", worker_to_json(make_worker_report(provider="cpu", reported_at=NOW - 60)))
+    bench.bus.append(frames_stream("door"), make_frame_message().to_fields(), FRAMES_CAP)
+    bench.steps(2)
+    assert bench.metric("camera_fps", camera_id="door") == 4.9
+    assert bench.metric("camera_reconnects_total", camera_id="door") == 2
+    assert bench.metric("camera_last_frame_age_seconds", camera_id="door") == pytest.approx(3.2)
+    assert bench.metric("frames_backlog", camera_id="door") == 1
+    assert bench.metric("workers", role="detect", provider="cpu") == 1
+    assert bench.metric("worker_last_report_age_seconds", role="detect") == pytest.approx(2.2)
+    assert bench.metric("episodes_opened_total", camera_id="door", kind="no_mask") == 1
+    assert bench.metric("people_in_view", camera_id="door", state="no_mask") == 1
+    assert bench.metric("faces_total", camera_id="door", state="no_mask") == 15
+    assert bench.metric("compliance_ratio", camera_id="door") == 0
+    assert (bench.metric("bus_used_bytes") or 0) > 0
+    bench.clock.advance(60)
+    bench.steps(2)
+    assert bench.metric("camera_state", camera_id="door", state="offline") == 1
+    assert bench.metric("workers", role="detect", provider="cpu") is None
+
+
+def test_stages_are_timed(bench: Bench) -> None:
+    """A live frame's times are counted, one played fast is not."""
+    bench.log(
+        [make_camera_report(captured=0, reported_at=NOW), make_observation(seq=1), make_observation(seq=2, live=False)]
+    )
+    bench.drain()
+    assert bench.metric("stage_seconds_count", stage="judge") == 1
+    assert bench.metric("end_to_end_seconds_count") == 1
+    assert bench.metric("batch_size_count") == 1
+
+
+class EditedSettings:
+    """A watch that has been told of edits: settings, or errors."""
+
+    def __init__(self, *edits: Settings | ConfigError | None) -> None:
+        """Tell of these, one after the other."""
+        self.edits = list(edits)
+
+    def poll(self) -> Settings | None:
+        """Tell of the next edit."""
+        edit = self.edits.pop(0) if self.edits else None
+        if isinstance(edit, ConfigError):
+            raise edit
+        return edit
+
+
+def test_edited_settings_hold_from_the_next_second_on(bench: Bench) -> None:
+    """A broken edit is refused with a word, a good one is followed without losing who is in view."""
+    patient = Settings(rule=RuleSettings(open_after_s=100))
+    bench.start(watch=EditedSettings(patient, ConfigError("line 3: no"), Settings()))
+    scene = Scene().show(4, BARE)
+    bench.log(scene.records)
+    bench.steps(2)
+    assert bench.stored() == []
+    read = len(scene.records)
+    bench.log(scene.show(0.4, BARE).records[read:])
+    bench.drain()
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert bench.stored()[0].started_at == pytest.approx(NOW + 0.4)
+
+
+def test_run_ends_when_asked(bench: Bench) -> None:
+    """Asked to stop before it begins, the worker takes its row off the bus and ends."""
+    bench.steps()
+    assert len(bench.bus.table(WORKERS_TABLE)) == 1
+    stop = Stop()
+    stop.request()
+    bench.worker.run(stop)
+    assert bench.bus.table(WORKERS_TABLE) == {}
+
+
+def test_an_unreadable_row_is_passed_over(bench: Bench) -> None:
+    """A row that another version wrote does not keep the others from being read."""
+    bench.log(Scene().show(1, BARE).records)
+    bench.bus.put(CAMERAS_TABLE, "other", b'{"camera_id": "other", "mood": "fine"}')
+    bench.bus.put(WORKERS_TABLE, "other", b"{}")
+    bench.drain()
+    assert bench.metric("frames_captured_total", camera_id="door") == 5
+
+
+class FlakyBus(QuickBus):
+    """A bus that is away at every tenth call, once it was told to be."""
+
+    chance = random.Random(1)
+    is_flaky = False
+
+    def _here(self) -> None:
+        if self.is_flaky and self.chance.random() < 0.1:
+            raise BusUnavailable("for a moment")
+
+
+def test_the_bus_may_vanish_at_any_call(bench: Bench) -> None:
+    """Whichever call finds the bus away, nothing is lost, and nothing is told twice in the store."""
+    records = random_log(4)
+    bench.bus = FlakyBus(bench.clock)
+    bench.log(records)
+    bench.bus.is_flaky = True
+    bench.start()
+    bench.steps(60)
+    bench.bus.is_flaky = False
+    bench.drain()
+    assert bench.stored() == play(records)
+    assert {each.id for each in bench.published()} == {each.id for each in bench.stored()}
