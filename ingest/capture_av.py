@@ -109,7 +109,7 @@ class AvCapture:
         try:
             for packet in container.demux(stream):
                 try:
-                    frames = cast("list[VideoFrame]", packet.decode())
+                    frames = packet.decode()
                 except (av.error.InvalidDataError, av.error.EOFError):
                     yield None
                     continue

@@ -87,7 +87,7 @@ def _parts(script: str) -> Iterator[tuple[str, float]]:
     for part in script.split(","):
         name, _, duration = part.strip().partition("*")
         if name not in _SCENES:
-            raise SourceLost(LossReason.NOT_FOUND, f"no scripted camera is called {name!r}; known: {', '.join(_SCENES)}")
+            raise SourceLost(LossReason.NOT_FOUND, f"no camera is scripted as {name!r}, but {', '.join(_SCENES)}")
         yield name, float(duration or "inf")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import cv2
@@ -52,7 +53,7 @@ class WebcamCapture:
                 raise SourceLost(LossReason.ENDED, f"{self._device} delivers nothing any more")
             picture: Image = image  # type: ignore[assignment]
             height, width = picture.shape[:2]
-            yield Shot(None, width, height, lambda w, h, picture=picture: _scaled(picture, w, h))
+            yield Shot(None, width, height, partial(_scaled, picture))
 
 
 def _scaled(image: Image, width: int, height: int) -> Image:

@@ -34,7 +34,9 @@ _M_ARENA_MAX = -8
 class CameraProcess:
     """A camera's process as its parent sees it. Fork it from the main thread: it dies with the thread."""
 
-    def __init__(self, *, camera: CameraSettings, bus_url: str, run: int, start: Condition | None, clock: Clock) -> None:
+    def __init__(
+        self, *, camera: CameraSettings, bus_url: str, run: int, start: Condition | None, clock: Clock
+    ) -> None:
         """Fork, and begin to read."""
         self.camera = camera
         self.progress = Progress(run, clock.monotonic())

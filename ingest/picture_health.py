@@ -6,7 +6,7 @@ The figures behind every threshold are in docs/decisions/0003-frozen-picture.md.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from maskwatch.settings import PictureHealthSettings
 
     Points = npt.NDArray[np.int16]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 BLOCK_PX = 10
 """Side of the squares of the small grey picture in which a change must show."""
@@ -177,10 +179,10 @@ def _largest_change(first: Image, grey: Image) -> float:
 
 
 def _deviations(grey: Image) -> npt.NDArray[np.float64]:
-    return _squares(grey).std(axis=1)
+    return np.std(_squares(grey), axis=1, dtype=np.float64)
 
 
-def _squares(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _squares(grey: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """Cut a small picture into squares: one row of points for each; what is left at the borders is left out."""
     side = min(BLOCK_PX, *grey.shape)
     rows, columns = grey.shape[0] // side, grey.shape[1] // side

@@ -94,5 +94,5 @@ class Progress:
         return float(self._cells[_Cell.LAST_FRAME_AT])
 
     def lifeless_s(self, monotonic: float) -> float:
-        """Return the seconds since the later of the two threads to come by did so."""
-        return monotonic - min(self._cells[_Cell.READER_AT], self._cells[_Cell.LOOP_AT])
+        """Return the seconds since that of the two threads came by that is silent for longer."""
+        return monotonic - float(min(self._cells[_Cell.READER_AT], self._cells[_Cell.LOOP_AT]))

@@ -23,7 +23,7 @@ from maskwatch.errors import SourceLost
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from ingest.picture import Slot
     from ingest.progress import Progress
@@ -82,7 +82,7 @@ class Reader:
         if self._thread.is_alive():
             self._thread.join(wait_s)
 
-    def steps(self) -> Iterator[float]:
+    def steps(self) -> Generator[float, None, None]:
         """Read for ever, or to the end of a file; yields after each picture the seconds to pause before going on."""
         while not self.is_finished:
             self._good_since = None

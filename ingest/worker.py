@@ -180,6 +180,7 @@ class CameraWorker:
             width=picture.width,
             height=picture.height,
             live=not self._fast,
+            min_face_px=self._camera.min_face_px,
         )
         if not self._outbox.publish(FrameMessage(head, jpeg)):
             self._gate.forget()

@@ -1,182 +1,142 @@
-"""A network camera: GStreamer's RTSP server playing encoded clips in an endless loop, with faults by command.
+"""A fake RTSP camera: a program of its own for the system's Python, which alone has GStreamer's bindings.
 
-Runs in the system's own python3, which has the bindings (`gi`); `tests.fakes.rtsp` starts it. Its one argument is JSON:
+    /usr/bin/python3 rtsp_camera.py '{"mounts": {"cam": {"codec": "h264", "fps": 25, "loops": {"play": PATH, …}}}}'
 
-    {"mounts": {"camera": {"codec": "h264", "fps": 25, "tracks": {"normal": "a.mp4", "repeat": "b.mp4"}}},
-     "user": "admin", "password": "…", "auth": "digest", "shared": true}
-
-It prints its port, then obeys lines on standard input: `freeze` (keep connections, send nothing), `resume`,
-`track NAME` (play another clip of the mount), `corrupt`, `mend`, `kick` (close all connections), `refuse` (stop
-accepting), `quit`. It ends when its standard input does.
+Plays access units that were encoded once (files of 4-byte lengths and H.264 or H.265 in Annex B), endlessly and with
+timestamps of its own. Says "ready PORT", then obeys lines `COMMAND [MOUNT]` on standard input: the name of a loop
+plays that one; freeze sends nothing but keeps connections; resume; corrupt spoils the data; kick ends all
+connections; quit. Launched by tests/fakes/rtsp.py.
 """
 
 import json
+import pathlib
+import struct
 import sys
-from typing import Any
+import time
 
 import gi
 
 gi.require_version("Gst", "1.0")
-gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402, F401 - GstApp gives appsink its methods
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 - only after the versions were asked for
 
-ROLE = "viewer"
+PAYLOADERS = {"h264": ("video/x-h264", "h264parse ! rtph264pay"), "h265": ("video/x-h265", "h265parse ! rtph265pay")}
 
 
-def read_clip(path: str, codec: str) -> list[tuple[bytes, bool]]:
-    """Return the access units of a clip, and which are key frames."""
-    caps = f"video/x-{codec},stream-format=byte-stream,alignment=au"
-    text = f'filesrc location="{path}" ! qtdemux ! {codec}parse config-interval=-1 ! {caps} ! appsink name=out sync=false'
-    pipeline = Gst.parse_launch(text)
-    pipeline.set_state(Gst.State.PLAYING)
-    out = pipeline.get_by_name("out")
-    units = []
-    while (sample := out.pull_sample()) is not None:
-        buffer = sample.get_buffer()
-        units.append((buffer.extract_dup(0, buffer.get_size()), not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)))
-    pipeline.set_state(Gst.State.NULL)
+def read_units(path):
+    """Return the access units of a file."""
+    data, units, position = pathlib.Path(path).read_bytes(), [], 0
+    while position < len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        units.append(data[position + 4 : position + 4 + length])
+        position += 4 + length
     return units
 
 
-class Faults:
-    """What is wrong with the camera just now."""
+class Mount:
+    """One address of the server, with its loops and its fault."""
 
-    def __init__(self) -> None:
-        """Begin in good health."""
-        self.frozen = False
-        self.corrupt = False
-        self.track = "normal"
-
-
-class Player:
-    """Pushes one mount's access units to one media, at its frame rate, with right timestamps."""
-
-    def __init__(self, source: Any, tracks: dict[str, list[tuple[bytes, bool]]], fps: float, faults: Faults) -> None:
-        """Begin to push as soon as the main loop turns."""
-        self._source, self._tracks, self._fps, self._faults = source, tracks, fps, faults
-        self._name, self._index, self._sent = "", 0, 0
-        self._begun: int | None = None
-        self._timer = GLib.timeout_add(max(1, int(1000 / fps / 4)), self._tick)
-
-    def stop(self, *_: Any) -> None:
-        """Push nothing more."""
-        if self._timer:
-            GLib.source_remove(self._timer)
-            self._timer = 0
-
-    def _tick(self) -> bool:
-        clock = self._source.get_clock()
-        if clock is None:
-            return True
-        now = clock.get_time() - self._source.get_base_time()
-        if self._begun is None:
-            self._begun = now
-        while self._begun + self._sent * Gst.SECOND / self._fps <= now:
-            self._push()
-            self._sent += 1
-        return True
-
-    def _push(self) -> None:
-        if self._faults.frozen:
-            return
-        wanted = self._faults.track if self._faults.track in self._tracks else "normal"
-        if wanted != self._name and self._tracks[wanted][0][1]:
-            self._name, self._index = wanted, 0
-        units = self._tracks[self._name]
-        data, _ = units[self._index % len(units)]
-        self._index += 1
-        if self._faults.corrupt and len(data) > 64:
-            data = data[:40] + bytes(byte ^ 0x5A for byte in data[40:])
-        buffer = Gst.Buffer.new_wrapped(data)
-        buffer.pts = buffer.dts = int(self._begun + self._sent * Gst.SECOND / self._fps)
-        buffer.duration = int(Gst.SECOND / self._fps)
-        self._source.emit("push-buffer", buffer)
-
-
-class Camera:
-    """The server with its mounts."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        """Read the clips and listen on a free port of this machine."""
-        self.faults = Faults()
-        self.players: list[Player] = []
-        self.server = GstRtspServer.RTSPServer()
-        self.server.set_address("127.0.0.1")
-        self.server.set_service("0")
-        if settings.get("auth"):
-            self._protect(settings)
-        for name, mount in settings["mounts"].items():
-            tracks = {track: read_clip(path, mount["codec"]) for track, path in mount["tracks"].items()}
-            self._mount(name, mount["codec"], tracks, mount["fps"], settings)
-        self.source = self.server.attach(None)
-
-    def obey(self, line: str) -> bool:
-        """Carry out one command; returns False to quit."""
-        word, _, rest = line.strip().partition(" ")
-        if word in {"freeze", "resume"}:
-            self.faults.frozen = word == "freeze"
-        elif word in {"corrupt", "mend"}:
-            self.faults.corrupt = word == "corrupt"
-        elif word == "track":
-            self.faults.track = rest
-        elif word in {"kick", "refuse"}:
-            self.server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
-            if word == "refuse":
-                GLib.source_remove(self.source)
-        return word != "quit"
-
-    def _mount(self, name: str, codec: str, tracks: Any, fps: float, settings: dict[str, Any]) -> None:
-        factory = GstRtspServer.RTSPMediaFactory()
-        caps = f"video/x-{codec},stream-format=byte-stream,alignment=au,framerate={int(fps)}/1"
-        factory.set_launch(
-            f"( appsrc name=src is-live=true format=time max-bytes=0 caps={caps} ! {codec}parse ! "
-            f"rtp{codec}pay name=pay0 pt=96 config-interval=-1 )"
+    def __init__(self, config):
+        """Read the loops, and describe the pipeline."""
+        self.fps = config["fps"]
+        self.loops = {name: read_units(path) for name, path in config["loops"].items()}
+        self.units, self.position, self.fault = self.loops["play"], 0, "resume"
+        self.feeds = []
+        caps, payload = PAYLOADERS[config["codec"]]
+        self.factory = GstRtspServer.RTSPMediaFactory()
+        self.factory.set_launch(
+            f"( appsrc name=source is-live=true format=time caps={caps},stream-format=byte-stream,alignment=au"
+            f" ! {payload} name=pay0 pt=96 config-interval=-1 )"
         )
-        factory.set_shared(bool(settings.get("shared")))
-        factory.connect("media-configure", self._configure, tracks, fps)
-        if settings.get("auth"):
-            permissions = GstRtspServer.RTSPPermissions.new()
-            permissions.add_permission_for_role(ROLE, "media.factory.access", True)
-            permissions.add_permission_for_role(ROLE, "media.factory.construct", True)
-            factory.set_permissions(permissions)
-        self.server.get_mount_points().add_factory(f"/{name}", factory)
+        self.factory.set_shared(True)
+        self.factory.connect("media-configure", self.begin)
 
-    def _configure(self, _factory: Any, media: Any, tracks: Any, fps: float) -> None:
-        player = Player(media.get_element().get_by_name("src"), tracks, fps, self.faults)
-        self.players.append(player)
-        media.connect("unprepared", player.stop)
+    def begin(self, _factory, media):
+        """Feed a new pipeline from the start of the loop: it begins with a keyframe."""
+        feed = {"source": media.get_element().get_child_by_name("source"), "began": time.monotonic(), "sent": 0}
+        self.position = 0
+        self.feeds.append(feed)
+        media.connect("unprepared", lambda _media: self.feeds.remove(feed))
 
-    def _protect(self, settings: dict[str, Any]) -> None:
-        auth = GstRtspServer.RTSPAuth()
-        token = GstRtspServer.RTSPToken.new()
-        token.set_string("media.factory.role", ROLE)
-        if settings["auth"] == "digest":
-            auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-            auth.add_digest(settings["user"], settings["password"], token)
+    def tick(self):
+        """Send what is due."""
+        for feed in self.feeds:
+            due = int((time.monotonic() - feed["began"]) * self.fps) + 1
+            while feed["sent"] < due:
+                self.send(feed)
+                feed["sent"] += 1
+
+    def send(self, feed):
+        """Send one access unit, or let its time pass."""
+        if self.fault == "freeze":
+            return
+        unit = self.units[self.position]
+        self.position = (self.position + 1) % len(self.units)
+        if self.fault == "corrupt":
+            unit = unit[:5] + bytes(byte ^ 0x55 for byte in unit[5:])
+        buffer = Gst.Buffer.new_wrapped(unit)
+        buffer.pts = buffer.dts = int(feed["sent"] * Gst.SECOND / self.fps)
+        buffer.duration = int(Gst.SECOND / self.fps)
+        feed["source"].emit("push-buffer", buffer)
+
+    def obey(self, command):
+        """Change what is sent."""
+        if command in self.loops:
+            self.units, self.position, self.fault = self.loops[command], 0, "resume"
         else:
-            auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
-            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(settings["user"], settings["password"]), token)
-        self.server.set_auth(auth)
+            self.fault = command
 
 
-def main() -> None:
-    """Serve until told to quit."""
+def protect(server, mounts, user, password, digest):
+    """Ask for a password, Basic or Digest."""
+    auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    if digest:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
+    else:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    role = Gst.Structure.from_string("viewer, media.factory.access=true, media.factory.construct=true")[0]
+    for mount in mounts.values():
+        mount.factory.add_role_from_structure(role)
+    server.set_auth(auth)
+
+
+def main():
+    """Serve until told to quit, or until nobody is there to tell."""
+    config = json.loads(sys.argv[1])
     Gst.init(None)
-    camera = Camera(json.loads(sys.argv[1]))
-    loop = GLib.MainLoop()
+    loop, server = GLib.MainLoop(), GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(config.get("port", 0)))
+    mounts = {name: Mount(each) for name, each in config["mounts"].items()}
+    for name, mount in mounts.items():
+        server.get_mount_points().add_factory(f"/{name}", mount.factory)
+    if config.get("user"):
+        protect(server, mounts, config["user"], config["password"], config.get("digest", False))
 
-    def on_line(channel: Any, condition: Any) -> bool:
-        line = sys.stdin.readline()
-        if not line or not camera.obey(line):
+    def obey(source, _condition):
+        command, _, name = source.readline().strip().partition(" ")
+        if command in {"quit", ""}:
             loop.quit()
-            return False
+        elif command == "kick":
+            server.client_filter(lambda _server, _client: GstRtspServer.RTSPFilterResult.REMOVE)
+        else:
+            for mount in [mounts[name]] if name else mounts.values():
+                mount.obey(command)
+        print("done", flush=True)
         return True
 
-    GLib.io_add_watch(GLib.IOChannel.unix_new(0), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN | GLib.IOCondition.HUP, on_line)
-    sys.stdout.write(f"{camera.server.get_bound_port()}\n")
-    sys.stdout.flush()
+    def tick():
+        for mount in mounts.values():
+            mount.tick()
+        return True
+
+    server.attach(None)
+    GLib.io_add_watch(sys.stdin, GLib.IO_IN | GLib.IO_HUP, obey)
+    GLib.timeout_add(10, tick)
+    print("ready", server.get_bound_port(), flush=True)
     loop.run()
 
 

@@ -11,6 +11,7 @@ from maskwatch import contracts
 from maskwatch.contracts import FrameMessage, dead_letter
 from maskwatch.domain import MaskState
 from maskwatch.errors import BadMessage
+from maskwatch.shard import Shard
 from tests.builders import (
     make_camera_report,
     make_detection,
@@ -140,7 +141,7 @@ def test_streams_do_not_collide() -> None:
 def test_shards_share_all_cameras(count: int) -> None:
     """Every camera belongs to exactly one shard."""
     for number in range(200):
-        owners = [index for index in range(count) if contracts.in_shard(f"camera-{number}", f"{index}/{count}")]
+        owners = [index for index in range(count) if Shard(index, count).owns(f"camera-{number}")]
         assert len(owners) == 1
 
 
