@@ -105,13 +105,19 @@ def open_pipeline(settings: DetectorSettings, *, stills: bool = False) -> tuple[
     Raises ModelMismatch for a model this version cannot use, Unsupported for a provider that is not there.
     """
     threads = settings.threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
-    faces = Engine(model=model_path(settings.face_model, FACE_MODEL), provider=settings.provider, intra_op_threads=threads)
-    masks = Engine(model=model_path(settings.mask_model, MASK_MODEL), provider=settings.provider, intra_op_threads=threads)
+    faces = Engine(
+        model=model_path(settings.face_model, FACE_MODEL), provider=settings.provider, intra_op_threads=threads
+    )
+    masks = Engine(
+        model=model_path(settings.mask_model, MASK_MODEL), provider=settings.provider, intra_op_threads=threads
+    )
     judge_ = MaskJudge(engine=masks)
     unknown_below = judge_.unknown_below if settings.unknown_below is None else settings.unknown_below
     thresholds = Thresholds(min_face_score=settings.face_score, unknown_below=unknown_below)
     if stills:
-        finders = [FaceFinder(engine=faces, width=side, height=side, min_score=settings.face_score) for side in STILL_SIDES]
+        finders = [
+            FaceFinder(engine=faces, width=side, height=side, min_score=settings.face_score) for side in STILL_SIDES
+        ]
         return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
     finder = FaceFinder(
         engine=faces, width=settings.face_width, height=settings.face_height, min_score=settings.face_score

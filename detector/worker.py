@@ -55,7 +55,14 @@ class DetectorWorker:
     """Judges frames of all cameras, one of each at a time."""
 
     def __init__(
-        self, *, bus: Bus, pipeline: MaskPipeline, clock: Clock, heartbeat: Heartbeat, models: tuple[str, ...], batch: int
+        self,
+        *,
+        bus: Bus,
+        pipeline: MaskPipeline,
+        clock: Clock,
+        heartbeat: Heartbeat,
+        models: tuple[str, ...],
+        batch: int,
     ) -> None:
         """Take the collaborators; `batch` is the most frames judged together."""
         self._bus = bus

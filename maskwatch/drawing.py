@@ -54,7 +54,9 @@ def annotate(image: Image, detections: Sequence[Detection]) -> Image:
         text = caption(detection)
         (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
         label_left = max(0, min(left, width - text_width - 6))
-        label_top = top - text_height - below - 4 if top - text_height - below - 4 >= 0 else min(bottom, height - text_height)
+        label_top = (
+            top - text_height - below - 4 if top - text_height - below - 4 >= 0 else min(bottom, height - text_height)
+        )
         corner = (label_left + text_width + 6, label_top + text_height + below + 4)
         cv2.rectangle(drawn, (label_left, label_top), corner, colour, cv2.FILLED)
         origin = (label_left + 3, label_top + text_height + 2)
@@ -64,7 +66,9 @@ def annotate(image: Image, detections: Sequence[Detection]) -> Image:
 
 def has_screen() -> bool:
     """Whether a window can be shown here."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt") and hasattr(cv2, "imshow")
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt") and hasattr(
+        cv2, "imshow"
+    )
 
 
 def show(title: str, image: Image, *, wait_ms: int) -> bool:

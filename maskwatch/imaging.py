@@ -105,7 +105,9 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
 def encode_image(image: Image, suffix: str, quality: int = 92) -> bytes:
     """Compress a picture (H x W x 3, uint8, BGR) to the format of a file name's suffix, such as ".png"."""
     try:
-        done, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in {".jpg", ".jpeg"} else [])
+        done, data = cv2.imencode(
+            suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in {".jpg", ".jpeg"} else []
+        )
     except cv2.error:
         done = False
     if not done:

@@ -42,7 +42,6 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-
 def owns(camera_id: str, shard: Shard) -> bool:
     """Whether the shard looks after the camera."""
     return shard.owns(camera_id)

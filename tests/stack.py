@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
@@ -47,7 +48,11 @@ class Stack:
 
     def children(self, role: str) -> list[psutil.Process]:
         """Return the processes of a role, such as `detect`, directly below the supervisor."""
-        return [each for each in self.process.children() if role in each.cmdline()]
+        found = []
+        for each in self.process.children():
+            with suppress(psutil.NoSuchProcess):  # ended meanwhile, a zombie included
+                found += [each] if role in each.cmdline() else []
+        return found
 
     def run(self, *arguments: str) -> str:
         """Run another command on the same data directory and return what it prints."""
@@ -80,7 +85,11 @@ class Stack:
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
             text = answer.read().decode()
         families = text_string_to_metric_families(text)
-        return {(each.name, tuple(sorted(each.labels.items()))): each.value for family in families for each in family.samples}
+        return {
+            (each.name, tuple(sorted(each.labels.items()))): each.value
+            for family in families
+            for each in family.samples
+        }
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal to the supervisor and wait for its end; returns its exit code."""

@@ -59,7 +59,12 @@ def draw_corridor() -> Image:
     cv2.rectangle(picture, (170, 60), (470, 330), (212, 216, 214), cv2.FILLED)
     cv2.rectangle(picture, (380, 130), (450, 330), (108, 128, 150), cv2.FILLED)
     cv2.rectangle(picture, (205, 105), (330, 215), (238, 232, 222), cv2.FILLED)
-    for start, end in (((0, 0), (170, 60)), ((WIDTH, 0), (470, 60)), ((0, HEIGHT), (170, 330)), ((WIDTH, HEIGHT), (470, 330))):
+    for start, end in (
+        ((0, 0), (170, 60)),
+        ((WIDTH, 0), (470, 60)),
+        ((0, HEIGHT), (170, 330)),
+        ((WIDTH, HEIGHT), (470, 330)),
+    ):
         cv2.line(picture, start, end, (150, 155, 158), 2, cv2.LINE_AA)
     return cv2.GaussianBlur(picture, (0, 0), 1.6).astype(np.uint8)
 
@@ -78,7 +83,9 @@ def person_left(second: float, person_width: int) -> float | None:
     return middle + share * (WIDTH - middle)
 
 
-def paint(scene: Image, person: Image, belongs: np.ndarray[tuple[int, ...], np.dtype[np.float32]], left: float, top: float) -> Image:
+def paint(
+    scene: Image, person: Image, belongs: np.ndarray[tuple[int, ...], np.dtype[np.float32]], left: float, top: float
+) -> Image:
     """Return the scene with the person put at a place, cut off at the edges."""
     shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
     moved = cv2.warpAffine(person, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)

@@ -33,7 +33,12 @@ def schema() -> None:
 
 
 @click.command()
-@click.option("-c", "--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file whose bus and provider to look at.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file whose bus and provider to look at.",
+)
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
@@ -49,6 +54,12 @@ def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
     else:
         table = Table("what", "", "found", "what to do", box=None)
         for row in rows:
-            table.add_row(row.name, row.status.value, row.detail, row.remedy, style=COLOURS[row.status.value] if row.status != "ok" else None)
+            table.add_row(
+                row.name,
+                row.status.value,
+                row.detail,
+                row.remedy,
+                style=COLOURS[row.status.value] if row.status != "ok" else None,
+            )
         Console().print(table)
     sys.exit(exit_code(rows))

@@ -51,9 +51,19 @@ The stack runs. Somebody walks through the lobby every 24 seconds and takes the 
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for all that is kept; a temporary one if left out.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for all that is kept; a temporary one if left out.",
+)
 @click.option("--metrics-port", type=click.IntRange(0, 65535), default=9108, show_default=True)
-@click.option("--events", "wanted", type=click.IntRange(min=0), default=0, help="End after this many episodes have closed; 0 runs until Ctrl-C.")
+@click.option(
+    "--events",
+    "wanted",
+    type=click.IntRange(min=0),
+    default=0,
+    help="End after this many episodes have closed; 0 runs until Ctrl-C.",
+)
 def demo(data_dir: Path | None, metrics_port: int, wanted: int) -> None:
     """Start the stack on a demo camera played through a real RTSP server, and show events as they open and close."""
     clock = SystemClock()
@@ -92,7 +102,9 @@ def _follow(up: subprocess.Popen[bytes], data_dir: Path, wanted: int, stop: Stop
             closed += is_no_mask and told.event.state is EventState.CLOSED
             if is_no_mask and not said:
                 said = True
-                click.echo("That is a no-mask event: somebody was without a mask for two seconds. Ctrl-C ends the demo.")
+                click.echo(
+                    "That is a no-mask event: somebody was without a mask for two seconds. Ctrl-C ends the demo."
+                )
     if store is not None:
         store.close()
     return closed

@@ -46,11 +46,19 @@ def _with_models(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--image", "source", type=click.Path(path_type=Path), required=True, help="A picture, or a folder of pictures.")
+@click.option(
+    "--image", "source", type=click.Path(path_type=Path), required=True, help="A picture, or a folder of pictures."
+)
 @_with_models
-@click.option("--output", type=click.Path(path_type=Path), help="Where to write the annotated picture, or for a folder the folder of them.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write the annotated picture, or for a folder the folder of them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per picture.")
-def image(source: Path, face: str, model: str, confidence: float, provider: Any, output: Path | None, as_json: bool) -> None:
+def image(
+    source: Path, face: str, model: str, confidence: float, provider: Any, output: Path | None, as_json: bool
+) -> None:
     """Find and judge the faces in pictures, draw them, and say what was seen."""
     files = _pictures(source)
     root = source if source.is_dir() else source.parent
@@ -126,10 +134,21 @@ def _progress() -> Progress:
 @click.command()
 @click.option("--source", required=True, help="A webcam's number, a video file, or an address (rtsp://, http://).")
 @_with_models
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="MP4 file to write with all boxes drawn.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="MP4 file to write with all boxes drawn."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per picture, and the summary as the last.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after so much of it.")
-def video(source: str, face: str, model: str, confidence: float, provider: Any, output: Path | None, as_json: bool, seconds: float | None) -> None:
+def video(
+    source: str,
+    face: str,
+    model: str,
+    confidence: float,
+    provider: Any,
+    output: Path | None,
+    as_json: bool,
+    seconds: float | None,
+) -> None:
     """Find and judge the faces in a video, show them in a window where there is a screen, and sum up."""
     from ingest.recording import Recording
     from ingest.sources import make_capture

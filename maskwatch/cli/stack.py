@@ -77,7 +77,9 @@ def up(config: Path, data_dir: Path) -> None:
         )
         log.info("%d cameras, bus %s, data in %s", len(settings.active), hide_credentials(url), data_dir.resolve())
         log.info("metrics at http://%s:%s/metrics", settings.metrics.host, settings.metrics.port or "(a free port)")
-        log.info("look with: maskwatch status --data-dir %s, maskwatch events --follow --data-dir %s", data_dir, data_dir)
+        log.info(
+            "look with: maskwatch status --data-dir %s, maskwatch events --follow --data-dir %s", data_dir, data_dir
+        )
         with signals(stop, reload=supervisor.reload):
             code = supervisor.run(stop)
         log.info("stopped")

@@ -42,7 +42,12 @@ FOLLOW_EVERY_S = 0.3
 
 
 @click.command()
-@click.option("-c", "--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file, where the bus is not this stack's own.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file, where the bus is not this stack's own.",
+)
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
@@ -79,7 +84,8 @@ def _status(bus: Bus, now: float) -> dict[str, Any]:
         for camera in sorted(cameras, key=lambda each: each.camera_id)
     ]
     people = [
-        asdict(worker) | {"silent_s": round(now - worker.reported_at, 1), "here": now - worker.reported_at < GONE_AFTER_S}
+        asdict(worker)
+        | {"silent_s": round(now - worker.reported_at, 1), "here": now - worker.reported_at < GONE_AFTER_S}
         for worker in sorted(workers, key=lambda each: each.name)
     ]
     roles = {worker["role"] for worker in people if worker["here"]}
@@ -88,36 +94,80 @@ def _status(bus: Bus, now: float) -> dict[str, Any]:
         "well": live and {"ingest", "detect", "aggregate"} <= roles,
         "cameras": rows,
         "workers": people,
-        "ledgers": [asdict(each) | {"balances": each.balances} for each in sorted(ledgers, key=lambda each: each.camera_id)],
+        "ledgers": [
+            asdict(each) | {"balances": each.balances} for each in sorted(ledgers, key=lambda each: each.camera_id)
+        ],
         "bus": asdict(info),
     }
 
 
 def _show(found: dict[str, Any]) -> None:
     console = Console()
-    cameras = Table("camera", "state", "since", "why", "age", "fps", "size", "backlog", "source", title="Cameras", title_justify="left")
+    cameras = Table(
+        "camera",
+        "state",
+        "since",
+        "why",
+        "age",
+        "fps",
+        "size",
+        "backlog",
+        "source",
+        title="Cameras",
+        title_justify="left",
+    )
     for row in found["cameras"]:
         well = row["state"] == "live" and row["silent_s"] < GONE_AFTER_S
         age = "never" if row["age_s"] is None else f"{row['age_s']:.1f} s"
         reason = "" if row["reason"] == "none" else row["reason"]
         state = row["state"] if row["silent_s"] < GONE_AFTER_S else f"unheard of for {row['silent_s']:.0f} s"
         size = f"{row['width']}x{row['height']}" if row["width"] else ""
-        cells = (state, _clock_time(row["since"]), reason, age, f"{row['fps']:.1f}", size, str(row["backlog"]), row["source"])
+        cells = (
+            state,
+            _clock_time(row["since"]),
+            reason,
+            age,
+            f"{row['fps']:.1f}",
+            size,
+            str(row["backlog"]),
+            row["source"],
+        )
         cameras.add_row(row["camera_id"], *cells, style=None if well else "red")
-    workers = Table("worker", "role", "provider", "models", "last heard", "version", title="Workers", title_justify="left")
+    workers = Table(
+        "worker", "role", "provider", "models", "last heard", "version", title="Workers", title_justify="left"
+    )
     for row in found["workers"]:
         provider = f"{row['provider']} (asked: {row['provider_asked']})" if row["provider"] else ""
         cells = (row["role"], provider, ", ".join(row["models"]), f"{row['silent_s']:.1f} s ago", row["version"])
         workers.add_row(row["name"], *cells, style=None if row["here"] else "red")
-    ledger = Table("camera", "captured", "observed", "unchanged", "dropped", "lost", "in flight", "balances", title="Frame ledger", title_justify="left")
+    ledger = Table(
+        "camera",
+        "captured",
+        "observed",
+        "unchanged",
+        "dropped",
+        "lost",
+        "in flight",
+        "balances",
+        title="Frame ledger",
+        title_justify="left",
+    )
     for row in found["ledgers"]:
         dropped = ", ".join(f"{reason} {count}" for reason, count in row["dropped"].items() if count) or "0"
-        cells = [str(row[name]) for name in ("captured", "observed", "unchanged")] + [dropped, str(row["lost"]), str(row["in_flight"])]
-        ledger.add_row(row["camera_id"], *cells, "yes" if row["balances"] else "NO", style="red" if row["lost"] else None)
+        cells = [str(row[name]) for name in ("captured", "observed", "unchanged")] + [
+            dropped,
+            str(row["lost"]),
+            str(row["in_flight"]),
+        ]
+        ledger.add_row(
+            row["camera_id"], *cells, "yes" if row["balances"] else "NO", style="red" if row["lost"] else None
+        )
     console.print(cameras, workers, ledger, sep="\n")
     bus = found["bus"]
     cap = f" of {bus['cap_bytes'] / 2**20:.0f}" if bus["cap_bytes"] else ""
-    console.print(f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB. Metrics: {found['metrics'] or 'not served yet'}.")
+    console.print(
+        f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB. Metrics: {found['metrics'] or 'not served yet'}."
+    )
 
 
 def _clock_time(seconds: float) -> str:
@@ -125,7 +175,13 @@ def _clock_time(seconds: float) -> str:
 
 
 @click.command()
-@click.option("--file", "files", type=click.Path(path_type=Path), multiple=True, help="A worker's health file; all of the data directory if left out.")
+@click.option(
+    "--file",
+    "files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A worker's health file; all of the data directory if left out.",
+)
 @data_dir_option
 @click.option("--max-age-s", type=click.FloatRange(min=1), default=UNHEALTHY_AFTER_S, show_default=True)
 def health(files: tuple[Path, ...], data_dir: Path, max_age_s: float) -> None:
@@ -146,7 +202,9 @@ def health(files: tuple[Path, ...], data_dir: Path, max_age_s: float) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--camera", help="Only of this camera.")
 @click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only of this kind.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most events to begin with.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most events to begin with."
+)
 def events(data_dir: Path, follow: bool, as_json: bool, camera: str | None, kind: str | None, limit: int) -> None:
     """List events, the oldest first, one a line: time, state, kind, camera, since when, and id."""
     wanted = EventKind(kind) if kind else None

@@ -35,7 +35,11 @@ shard_option = click.option(
 
 
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
-    health = click.option("--health-file", type=click.Path(path_type=Path), help="Touched while the loop turns; `maskwatch health` reads it.")
+    health = click.option(
+        "--health-file",
+        type=click.Path(path_type=Path),
+        help="Touched while the loop turns; `maskwatch health` reads it.",
+    )
     return config_option(data_dir_option(health(function)))
 
 
@@ -70,7 +74,15 @@ def ingest(config: Path, data_dir: Path, health_file: Path | None, shard: str) -
         heartbeat = Heartbeat(
             role="ingest", bus=bus, clock=clock, shard=shard, health_file=health_file or health_path(data_dir, "ingest")
         )
-        fleet = IngestFleet(settings=settings, bus_url=url, bus=bus, clock=clock, shard=Shard.parse(shard), heartbeat=heartbeat, watch=watch)
+        fleet = IngestFleet(
+            settings=settings,
+            bus_url=url,
+            bus=bus,
+            clock=clock,
+            shard=Shard.parse(shard),
+            heartbeat=heartbeat,
+            watch=watch,
+        )
         fleet.run(stop)
 
 

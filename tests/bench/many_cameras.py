@@ -109,7 +109,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--fps", type=float, default=5.0)
     arguments = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
     with tempfile.TemporaryDirectory(prefix="maskwatch-bench-") as name:
         folder = Path(name)
         with RtspCamera(videos={"camera": enlarge(CLIP, folder)}) as camera:
@@ -165,7 +167,9 @@ def watch(up: subprocess.Popen[bytes], data_dir: Path, cameras: list[str], secon
     print(f"p95 {p95:.0f} ms (under 500: {'yes' if p95 < 500 else 'NO'})")
     print(f"dropped {100 * share:.2f} % (under 1: {'yes' if share < 0.01 else 'NO'})")
     print(f"memory grew by {growth:.1f} MiB from the first window to the last")
-    print(f"lost {lost}, all {len(ledgers)} ledgers balance: {'yes' if all(each.balances for each in ledgers) else 'NO'}")
+    print(
+        f"lost {lost}, all {len(ledgers)} ledgers balance: {'yes' if all(each.balances for each in ledgers) else 'NO'}"
+    )
 
 
 if __name__ == "__main__":

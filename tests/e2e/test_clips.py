@@ -37,7 +37,9 @@ def play(folder: Path, videos: Path) -> tuple[list[dict[str, Any]], dict[str, di
         def is_over() -> bool:
             status = stack.status()
             ended = {row["camera_id"] for row in status.get("cameras", []) if row["reason"] == "finished"}
-            settled = {row["camera_id"] for row in status.get("ledgers", []) if row["captured"] and not row["in_flight"]}
+            settled = {
+                row["camera_id"] for row in status.get("ledgers", []) if row["captured"] and not row["in_flight"]
+            }
             return ended >= set(CLIPS) <= settled
 
         wait_until(is_over, within_s=200, what="the end of the clips")

@@ -58,9 +58,13 @@ def test_cameras_come_and_go_while_it_runs(tmp_path: Path) -> None:
         wait_until(lambda: not stack.camera("added"), within_s=20)
         after = stack.camera("lobby")
         assert (after["run"], after["reconnects"]) == (before["run"], before["reconnects"])
-        assert not any(("camera_id", "added") in labels for _, labels in stack.metrics()) or wait_until(
-            lambda: not any(("camera_id", "added") in labels for _, labels in stack.metrics()), within_s=30
-        ) is None
+        assert (
+            not any(("camera_id", "added") in labels for _, labels in stack.metrics())
+            or wait_until(
+                lambda: not any(("camera_id", "added") in labels for _, labels in stack.metrics()), within_s=30
+            )
+            is None
+        )
 
 
 def test_a_killed_detector_loses_no_frame(tmp_path: Path) -> None:
@@ -71,7 +75,9 @@ def test_a_killed_detector_loses_no_frame(tmp_path: Path) -> None:
             wait_until(lambda seen=seen: observed(stack, "lobby") > seen + 10, within_s=40)
             (detector,) = stack.children("detect")
             detector.kill()
-            wait_until(lambda detector=detector: [each for each in stack.children("detect") if each != detector], within_s=20)
+            wait_until(
+                lambda detector=detector: [each for each in stack.children("detect") if each != detector], within_s=20
+            )
         seen = observed(stack, "lobby")
         wait_until(lambda: observed(stack, "lobby") > seen + 10, within_s=40)
         time.sleep(35)  # what nobody accounts for counts as lost after thirty seconds
@@ -139,7 +145,13 @@ def test_a_password_is_nowhere_to_be_seen(tmp_path: Path) -> None:
         wait_until(lambda: stack.camera("lobby").get("state") == "offline", within_s=40)
         wait_until(stack.events, within_s=20)
         url = (stack.data / "run" / "metrics.url").read_text()
-        shown = [stack.log.read_text(), stack.run("status", "--json"), stack.run("events", "--json"), url, str(stack.metrics())]
+        shown = [
+            stack.log.read_text(),
+            stack.run("status", "--json"),
+            stack.run("events", "--json"),
+            url,
+            str(stack.metrics()),
+        ]
         for text in shown:
             assert "hunter2secret" not in text
             assert "tok3nvalue" not in text

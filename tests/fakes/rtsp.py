@@ -46,7 +46,10 @@ class Film:
 def require_rtsp_server() -> None:
     """Skip the test (fail it in CI) where the system's Python cannot serve RTSP."""
     check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, check=False).returncode:
+    if (
+        not Path(SYSTEM_PYTHON).exists()
+        or subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, check=False).returncode
+    ):
         missing("GStreamer's RTSP server with its Python bindings")
 
 
