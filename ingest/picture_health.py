@@ -179,7 +179,8 @@ def _largest_change(first: Image, grey: Image) -> float:
 
 
 def _deviations(grey: Image) -> npt.NDArray[np.float64]:
-    return np.std(_squares(grey), axis=1, dtype=np.float64)
+    deviations: npt.NDArray[np.float64] = _squares(grey).std(axis=1)
+    return deviations
 
 
 def _squares(grey: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

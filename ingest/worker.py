@@ -100,7 +100,8 @@ class CameraWorker:
         return self._reader.is_finished and self._slot.is_empty
 
     def start(self) -> None:
-        """Begin to read the camera, in a thread."""
+        """Say that the camera is there, before its first frame is numbered; then begin to read it, in a thread."""
+        self._report()
         self._reader.start()
 
     def step(self) -> None:
@@ -130,7 +131,7 @@ class CameraWorker:
     def _take(self) -> Picture | None:
         if not self._fast:
             return self._take_now(WAIT_S)
-        if not self._slot.is_empty and not self._outbox.has_room(self._camera.id):
+        if not self._outbox.has_room(self._camera.id):
             self._clock.sleep(NO_ROOM_S)  # a replay drops nothing: it waits, and so does its reader
             return None
         return self._take_now(WAIT_S)

@@ -28,7 +28,7 @@ from maskwatch.bus_redis import RedisBus
 from maskwatch.cli.process import StackFile
 from maskwatch.contracts import LEDGERS_TABLE, ledger_from_json, log_stream, record_from_fields
 from maskwatch.domain import FramesDropped, Observation
-from tests.fakes.rtsp import RtspCamera
+from tests.fakes.rtsp import Film, RtspCamera
 
 CLIP = Path(__file__).parents[2] / "ingest" / "demo" / "lobby.mp4"
 WINDOW_S = 30.0
@@ -44,15 +44,6 @@ class Window:
     dropped: Counter[str] = field(default_factory=Counter)
     memory: float = 0.0
     processor: dict[str, float] = field(default_factory=dict)
-
-
-def enlarge(clip: Path, folder: Path) -> Path:
-    """Make the camera's picture from a clip: 1280x720, 25 frames a second, H.264."""
-    output = folder / "camera.mp4"
-    scale = "scale=960:720,pad=1280:720:160:0:gray,fps=25"
-    command = ["ffmpeg", "-loglevel", "error", "-y", "-i", str(clip), "-vf", scale, "-an", "-c:v", "libx264"]
-    subprocess.run([*command, "-preset", "fast", "-b:v", "2M", "-g", "50", "-bf", "0", str(output)], check=True)
-    return output
 
 
 def role_of(process: psutil.Process) -> str:
@@ -114,7 +105,8 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="maskwatch-bench-") as name:
         folder = Path(name)
-        with RtspCamera(videos={"camera": enlarge(CLIP, folder)}) as camera:
+        film = Film(clip=CLIP, width=1280, height=720, fps=25, gop=50, bit_rate=2_000_000, faults=False)
+        with RtspCamera({"camera": film}) as camera:
             config = folder / "cameras.yaml"
             rows = "".join(f"  - {{id: cam-{n}, source: '{camera.url('camera')}'}}\n" for n in range(arguments.cameras))
             config.write_text(f"defaults: {{fps: {arguments.fps}}}\nmetrics: {{port: 0}}\ncameras:\n{rows}")

@@ -8,6 +8,8 @@ import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from fractions import Fraction
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import quote
@@ -170,7 +172,7 @@ def _units(film: Film, loop: str) -> Iterator[bytes]:
         options["preset"] = "ultrafast"
     encoder = cast("av.VideoCodecContext", av.CodecContext.create(CODECS[film.codec], "w"))
     encoder.width, encoder.height, encoder.pix_fmt = film.width, film.height, "yuv420p"
-    encoder.framerate, encoder.time_base = film.fps, 1 / film.fps  # type: ignore[assignment]
+    encoder.framerate, encoder.time_base = Fraction(film.fps), Fraction(1, film.fps)
     encoder.options = options
     if film.bit_rate:
         encoder.bit_rate = film.bit_rate
@@ -183,7 +185,7 @@ def _frames(film: Film, loop: str) -> Iterator[av.VideoFrame]:
     for number, frame in enumerate(_pictures(film, loop)):
         scaled = frame.reformat(width=film.width, height=film.height, format="yuv420p")
         scaled.pts = number
-        scaled.time_base = 1 / film.fps  # type: ignore[assignment]
+        scaled.time_base = Fraction(1, film.fps)
         scaled.pict_type = av.video.frame.PictureType.NONE
         yield scaled
 
