@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
+    from maskwatch.clock import Clock
     from maskwatch.domain import Image
     from maskwatch.settings import CameraSettings
 
@@ -30,6 +30,9 @@ av.logging.set_level(None)  # FFmpeg's own messages hold addresses with their pa
 _FORMATS_WITHOUT_CLOCK = {"mpjpeg", "mjpeg"}
 """FFmpeg makes up 25 pictures per second for these, whatever comes."""
 
+_FRAMES_BEFORE_CLOCK = 25
+"""Frames of a new connection that may come before their timestamps do; where more do, there is no clock."""
+
 _FIRST_GAP_S = 0.04
 """Pause between the last picture of a loop and the first of the next, where the file's own rhythm is unknown."""
 
@@ -37,9 +40,10 @@ _FIRST_GAP_S = 0.04
 class AvCapture:
     """RTSP, HTTP (MJPEG, HLS, files) and files."""
 
-    def __init__(self, camera: CameraSettings) -> None:
+    def __init__(self, camera: CameraSettings, clock: Clock) -> None:
         """Prepare; nothing is opened yet."""
         self._camera = camera
+        self._clock = clock
         self._container: InputContainer | None = None
         self.is_recording = camera.kind is SourceKind.FILE
 
@@ -83,9 +87,10 @@ class AvCapture:
 
     def _open(self) -> InputContainer:
         timeouts = self._camera.timeouts
-        # FFmpeg waits up to twice as long as it is told (docs/decisions/0004-camera-timeouts.md): half is given.
-        patience = (timeouts.open_s / 2, timeouts.read_s / 2)
+        # Opening and probing may each take as long as is told here.
+        patience = (timeouts.open_s / 2, timeouts.read_s)
         network = self._camera.kind is not SourceKind.FILE
+        began = self._clock.monotonic()
         try:
             container = av.open(
                 self._camera.source,
@@ -94,6 +99,8 @@ class AvCapture:
                 metadata_errors="replace",
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if isinstance(error, av.error.InvalidDataError) and self._clock.monotonic() - began > 0.9 * patience[0]:
+                raise SourceLost(LossReason.TIMEOUT, "connected, but nothing came") from None
             raise loss(error) from None
         if not container.streams.video:
             container.close()
@@ -103,27 +110,58 @@ class AvCapture:
         return container
 
     def _decode(self, container: InputContainer) -> Iterator[Shot | None]:
-        stream = container.streams.video[0]
-        has_clock = container.format.name not in _FORMATS_WITHOUT_CLOCK
-        first: float | None = None
+        clock = _StreamClock(container, is_recording=self.is_recording, from_zero=self._loops)
+        asked_at = self._clock.monotonic()
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(container.streams.video[0]):
+                self._refuse_leftovers(asked_at)
                 try:
                     frames = packet.decode()
                 except (av.error.InvalidDataError, av.error.EOFError):
                     yield None
-                    continue
+                    frames = []
                 for frame in frames:
                     if frame.is_corrupt:
                         yield None
-                        continue
-                    pts = _pts(frame, stream) if has_clock else None
-                    first = pts if first is None else first
-                    yield _shot(frame, pts - first if pts is not None and first is not None and self._loops else pts)
+                    elif clock.knows(frame):
+                        yield _shot(frame, clock.pts)
+                asked_at = self._clock.monotonic()
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise loss(error) from None
+
+
+    def _refuse_leftovers(self, asked_at: float) -> None:
+        """Give up where reading timed out: FFmpeg then first hands out what its parser held back, as if it were new."""
+        waited = self._clock.monotonic() - asked_at
+        if not self.is_recording and waited > 0.95 * self._camera.timeouts.read_s:
+            raise SourceLost(LossReason.TIMEOUT, f"nothing came for {waited:.1f} s")
+
+
+class _StreamClock:
+    """A stream's own time of each frame; where it has none a recording's frames are counted."""
+
+    def __init__(self, container: InputContainer, *, is_recording: bool, from_zero: bool) -> None:
+        self.pts: float | None = None
+        self._from_zero = from_zero
+        self._first: float | None = None
+        self._is_missing = container.format.name in _FORMATS_WITHOUT_CLOCK
+        self._rate = float(container.streams.video[0].average_rate or 25)
+        self._counts = is_recording
+        self._frames = 0
+
+    def knows(self, frame: VideoFrame) -> bool:
+        """Read the frame's time into `pts`; False for a frame to leave out, as one before the clock has begun."""
+        self._frames += 1
+        if not self._is_missing and frame.pts is not None and frame.time_base:
+            pts = float(frame.pts * frame.time_base)
+            self._first = pts if self._first is None else self._first
+            self.pts = pts - self._first if self._from_zero else pts
+            return True
+        self._is_missing = self._is_missing or (self._first is None and self._frames > _FRAMES_BEFORE_CLOCK)
+        self.pts = self._frames / self._rate if self._counts else None
+        return self._is_missing or self._counts
 
 
 def loss(error: BaseException) -> SourceLost:
@@ -159,7 +197,7 @@ _REASONS: tuple[tuple[Any, LossReason], ...] = (
 
 
 def _options(camera: CameraSettings) -> dict[str, str]:
-    silence_us = str(int(camera.timeouts.read_s / 2 * 1_000_000))
+    silence_us = str(int(camera.timeouts.read_s * 1_000_000))
     if camera.kind is SourceKind.RTSP:
         return {
             "rtsp_transport": camera.transport.value,
@@ -171,13 +209,6 @@ def _options(camera: CameraSettings) -> dict[str, str]:
     if camera.kind is SourceKind.HTTP:
         return {"rw_timeout": silence_us, "probesize": "500000", "analyzeduration": "1000000"}
     return {}
-
-
-def _pts(frame: VideoFrame, stream: VideoStream) -> float | None:
-    if frame.pts is None:
-        return None
-    base = frame.time_base or stream.time_base
-    return float(frame.pts * base) if base else None
 
 
 def _shot(frame: VideoFrame, pts: float | None) -> Shot:

@@ -49,7 +49,7 @@ class Reader:
         slot: Slot,
         progress: Progress,
         random: random.Random,
-        make: Callable[[CameraSettings], Capture] = make_capture,
+        make: Callable[[CameraSettings, Clock], Capture] = make_capture,
     ) -> None:
         """Prepare; nothing is opened yet. `progress` knows the run."""
         self._camera = camera
@@ -95,7 +95,7 @@ class Reader:
                 self.reconnects += 1
 
     def _connection(self) -> Iterator[float]:
-        with self._make(self._camera) as capture:
+        with self._make(self._camera, self._clock) as capture:
             self._say(NewsKind.OPENED)
             self._live_times.begin_connection()
             selector, pacer = FrameSelector(self._camera.fps), Pacer()

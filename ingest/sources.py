@@ -11,14 +11,15 @@ from maskwatch.settings import Pace, SourceKind
 
 if TYPE_CHECKING:
     from ingest.capture import Capture
+    from maskwatch.clock import Clock
     from maskwatch.settings import CameraSettings
 
 
-def make_capture(camera: CameraSettings) -> Capture:
+def make_capture(camera: CameraSettings, clock: Clock) -> Capture:
     """Prepare one connection to the camera."""
     match camera.kind:
         case SourceKind.RTSP | SourceKind.HTTP | SourceKind.FILE:
-            return AvCapture(camera)
+            return AvCapture(camera, clock)
         case SourceKind.WEBCAM:
             return WebcamCapture(camera)
         case SourceKind.SCRIPTED:

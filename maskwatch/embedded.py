@@ -17,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
@@ -140,6 +141,9 @@ class EmbeddedValkey:
                 self._process.wait()
         self._process = None
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self._directory.resolve():
+            with suppress(OSError):
+                self._socket.parent.rmdir()
         (self._directory / "valkey.conf").unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

@@ -128,7 +128,7 @@ class Supervisor:
             child.command,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            preexec_fn=functools.partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=functools.partial(_begin, os.getpid()),  # noqa: PLW1509 - this process has one thread
             start_new_session=True,  # a Ctrl-C in the terminal reaches only the supervisor, which ends all in order
         )
         child.started_at = now
@@ -160,3 +160,9 @@ class Supervisor:
             child.process.kill()
             child.process.wait()
         child.process = None
+
+
+def _begin(parent: int) -> None:
+    """Run first in a child: a SIGHUP that comes before the worker listens must not end it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    die_with_parent(parent)

@@ -20,7 +20,7 @@ COMMANDS = {
     "ingest": "workers",
     "detect": "workers",
     "aggregate": "workers",
-    "status": "watch",
+    "status": "status",
     "events": "watch",
     "health": "watch",
     "check-config": "check",
@@ -36,11 +36,11 @@ COMMANDS = {
 class _LazyGroup(click.Group):
     """Imports a command's module only when that command is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """List all commands in the order of their use."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None

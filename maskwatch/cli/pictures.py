@@ -31,18 +31,30 @@ if TYPE_CHECKING:
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
-_model_options = [
-    click.option("--face", type=click.Path(dir_okay=False), default="", help="Face detector (ONNX); the shipped one if left out."),
-    click.option("--model", type=click.Path(dir_okay=False), default="", help="Mask classifier (ONNX); the shipped one if left out."),
-    click.option("--confidence", type=click.FloatRange(0.1, 0.99), default=0.5, show_default=True, help="Score from which a find counts as a face."),
-    click.option("--provider", type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml"]), default="auto", show_default=True, help="Where the models run."),
-]  # fmt: skip
+_face_option = click.option(
+    "--face", type=click.Path(dir_okay=False), default="", help="Face detector (ONNX); the shipped one if left out."
+)
+_model_option = click.option(
+    "--model", type=click.Path(dir_okay=False), default="", help="Mask classifier (ONNX); the shipped one if left out."
+)
+_confidence_option = click.option(
+    "--confidence",
+    type=click.FloatRange(0.1, 0.99),
+    default=0.5,
+    show_default=True,
+    help="Score from which a find counts as a face.",
+)
+_provider_option = click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml"]),
+    default="auto",
+    show_default=True,
+    help="Where the models run.",
+)
 
 
 def _with_models(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_model_options):
-        function = option(function)
-    return function
+    return _face_option(_model_option(_confidence_option(_provider_option(function))))
 
 
 @click.command()

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskwatch.errors import ConfigError
-from maskwatch.heartbeat import Stop
 from maskwatch.secrecy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from maskwatch.heartbeat import Stop
     from maskwatch.settings import Settings
 
 BUS_URL_VARIABLE = "MASKWATCH_BUS_URL"
@@ -102,13 +102,13 @@ def signals(stop: Stop, reload: Callable[[], None] | None = None) -> Iterator[No
     A second signal forces the end. The handlers that were there are put back.
     """
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
         if stop.requested:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         stop.request()
 
-    def again(number: int, frame: FrameType | None) -> None:
+    def again(_number: int, _frame: FrameType | None) -> None:
         if reload is not None:
             reload()
 
@@ -131,7 +131,7 @@ def start_logging(role: str, level: str = "INFO") -> None:
 class _SafeFormatter(logging.Formatter):
     """Hides credentials in whatever reaches the log, tracebacks included."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         return hide_credentials(super().format(record))

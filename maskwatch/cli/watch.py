@@ -1,173 +1,25 @@
-"""Looking at a stack that runs, or ran: `status`, `events`, `health`."""
+"""Looking at a stack that runs, or ran: `events` and `health`."""
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from aggregator.store import FILE_NAME, Store, open_store
-from maskwatch.bus_redis import RedisBus
-from maskwatch.cli.process import bus_url, data_dir_option, metrics_path, signals
+from maskwatch.cli.process import data_dir_option, signals
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import (
-    CAMERAS_TABLE,
-    GONE_AFTER_S,
-    LEDGERS_TABLE,
-    WORKERS_TABLE,
-    camera_from_json,
     event_to_json,
-    frames_stream,
-    ledger_from_json,
-    worker_from_json,
 )
 from maskwatch.domain import Event, EventKind
-from maskwatch.errors import BusUnavailable, ConfigError
+from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
-from maskwatch.settings import Settings
-from maskwatch.settings_file import load_settings
-
-if TYPE_CHECKING:
-    from maskwatch.bus import Bus
 
 UNHEALTHY_AFTER_S = 15.0
 FOLLOW_EVERY_S = 0.3
-
-
-@click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file, where the bus is not this stack's own.",
-)
-@data_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
-    """Show cameras, workers, models, the frame ledger and the backlog; exit 1 if a camera or worker is not well."""
-    settings = load_settings(config) if config else Settings()
-    bus = RedisBus(bus_url(settings, data_dir))
-    try:
-        found = _status(bus, SystemClock().time())
-    except BusUnavailable as error:
-        raise ConfigError(f"the bus does not answer ({error}); is the stack running?") from None
-    finally:
-        bus.close()
-    url = metrics_path(data_dir)
-    found["metrics"] = url.read_text().strip() if url.exists() else None
-    if as_json:
-        click.echo(json.dumps(found))
-    else:
-        _show(found)
-    sys.exit(0 if found["well"] else 1)
-
-
-def _status(bus: Bus, now: float) -> dict[str, Any]:
-    cameras = [camera_from_json(row) for row in bus.table(CAMERAS_TABLE).values()]
-    workers = [worker_from_json(row) for row in bus.table(WORKERS_TABLE).values()]
-    ledgers = [ledger_from_json(row) for row in bus.table(LEDGERS_TABLE).values()]
-    info = bus.info()
-    rows = [
-        asdict(camera)
-        | {
-            "age_s": round(now - camera.last_frame_at, 1) if camera.last_frame_at else None,
-            "silent_s": round(now - camera.reported_at, 1),
-            "backlog": bus.length(frames_stream(camera.camera_id)),
-        }
-        for camera in sorted(cameras, key=lambda each: each.camera_id)
-    ]
-    people = [
-        asdict(worker)
-        | {"silent_s": round(now - worker.reported_at, 1), "here": now - worker.reported_at < GONE_AFTER_S}
-        for worker in sorted(workers, key=lambda each: each.name)
-    ]
-    roles = {worker["role"] for worker in people if worker["here"]}
-    live = all(row["state"] == "live" and row["silent_s"] < GONE_AFTER_S for row in rows)
-    return {
-        "well": live and {"ingest", "detect", "aggregate"} <= roles,
-        "cameras": rows,
-        "workers": people,
-        "ledgers": [
-            asdict(each) | {"balances": each.balances} for each in sorted(ledgers, key=lambda each: each.camera_id)
-        ],
-        "bus": asdict(info),
-    }
-
-
-def _show(found: dict[str, Any]) -> None:
-    console = Console()
-    cameras = Table(
-        "camera",
-        "state",
-        "since",
-        "why",
-        "age",
-        "fps",
-        "size",
-        "backlog",
-        "source",
-        title="Cameras",
-        title_justify="left",
-    )
-    for row in found["cameras"]:
-        well = row["state"] == "live" and row["silent_s"] < GONE_AFTER_S
-        age = "never" if row["age_s"] is None else f"{row['age_s']:.1f} s"
-        reason = "" if row["reason"] == "none" else row["reason"]
-        state = row["state"] if row["silent_s"] < GONE_AFTER_S else f"unheard of for {row['silent_s']:.0f} s"
-        size = f"{row['width']}x{row['height']}" if row["width"] else ""
-        cells = (
-            state,
-            _clock_time(row["since"]),
-            reason,
-            age,
-            f"{row['fps']:.1f}",
-            size,
-            str(row["backlog"]),
-            row["source"],
-        )
-        cameras.add_row(row["camera_id"], *cells, style=None if well else "red")
-    workers = Table(
-        "worker", "role", "provider", "models", "last heard", "version", title="Workers", title_justify="left"
-    )
-    for row in found["workers"]:
-        provider = f"{row['provider']} (asked: {row['provider_asked']})" if row["provider"] else ""
-        cells = (row["role"], provider, ", ".join(row["models"]), f"{row['silent_s']:.1f} s ago", row["version"])
-        workers.add_row(row["name"], *cells, style=None if row["here"] else "red")
-    ledger = Table(
-        "camera",
-        "captured",
-        "observed",
-        "unchanged",
-        "dropped",
-        "lost",
-        "in flight",
-        "balances",
-        title="Frame ledger",
-        title_justify="left",
-    )
-    for row in found["ledgers"]:
-        dropped = ", ".join(f"{reason} {count}" for reason, count in row["dropped"].items() if count) or "0"
-        cells = [str(row[name]) for name in ("captured", "observed", "unchanged")] + [
-            dropped,
-            str(row["lost"]),
-            str(row["in_flight"]),
-        ]
-        ledger.add_row(
-            row["camera_id"], *cells, "yes" if row["balances"] else "NO", style="red" if row["lost"] else None
-        )
-    console.print(cameras, workers, ledger, sep="\n")
-    bus = found["bus"]
-    cap = f" of {bus['cap_bytes'] / 2**20:.0f}" if bus["cap_bytes"] else ""
-    console.print(
-        f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB. Metrics: {found['metrics'] or 'not served yet'}."
-    )
 
 
 def _clock_time(seconds: float) -> str:
@@ -254,4 +106,5 @@ def sentence(event: Event) -> str:
         span = f"{_clock_time(event.started_at)} to {_clock_time(event.closed_at)}"
     sure = f", {100 * event.confidence:.0f} % sure" if event.kind is EventKind.NO_MASK else ""
     when = datetime.fromtimestamp(event.updated_at, UTC).astimezone().isoformat(timespec="seconds")
-    return f"{when}  {event.state.value:<7} {event.kind.value:<14} {event.camera_id:<16} {span}, {event.reason}{sure}  {event.id}"
+    what = f"{event.state.value:<7} {event.kind.value:<14} {event.camera_id:<16}"
+    return f"{when}  {what} {span}, {event.reason}{sure}  {event.id}"

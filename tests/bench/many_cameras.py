@@ -42,7 +42,7 @@ class Window:
 
     latencies: list[float] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
-    memory: float = 0.0
+    memory: dict[str, float] = field(default_factory=dict)  # MiB by part of the stack
     processor: dict[str, float] = field(default_factory=dict)
 
 
@@ -57,11 +57,11 @@ def role_of(process: psutil.Process) -> str:
 def measure(root: psutil.Process, window: Window, seconds: float, before: dict[int, float]) -> None:
     """Add the memory (PSS) and the processor time of a process and all below it."""
     spent: dict[str, float] = defaultdict(float)
-    memory = 0.0
+    memory: dict[str, float] = defaultdict(float)
     for process in [root, *root.children(recursive=True)]:
         try:
             used = sum(process.cpu_times()[:2])
-            memory += process.memory_full_info().pss / MEBI
+            memory[role_of(process)] += process.memory_full_info().pss / MEBI
             spent[role_of(process)] += used - before.get(process.pid, 0.0 if before else used)
             before[process.pid] = used
         except psutil.Error:
@@ -88,7 +88,7 @@ def say(label: str, window: Window) -> None:
     shares = " ".join(f"{role} {share:.0f}%" for role, share in sorted(window.processor.items()) if share >= 1)
     print(
         f"{label:>9}  frames {len(window.latencies):6}  p50 {p50:5.0f} ms  p95 {p95:5.0f} ms  p99 {p99:5.0f} ms  "
-        f"dropped {dict(window.dropped) or 0}  memory {window.memory:5.0f} MiB  of one core: {shares}",
+        f"dropped {dict(window.dropped) or 0}  memory {sum(window.memory.values()):5.0f} MiB  of one core: {shares}",
         flush=True,
     )
 
@@ -153,12 +153,13 @@ def watch(up: subprocess.Popen[bytes], data_dir: Path, cameras: list[str], secon
     p95 = float(np.percentile(whole.latencies, 95)) * 1000
     dropped = sum(whole.dropped.values())
     share = dropped / max(1, dropped + len(whole.latencies))
-    growth = windows[-1].memory - windows[0].memory
+    growth = {role: windows[-1].memory[role] - before for role, before in sorted(windows[0].memory.items())}
     ledgers = [ledger_from_json(row) for row in bus.table(LEDGERS_TABLE).values()]
     lost = sum(ledger.lost for ledger in ledgers)
     print(f"p95 {p95:.0f} ms (under 500: {'yes' if p95 < 500 else 'NO'})")
     print(f"dropped {100 * share:.2f} % (under 1: {'yes' if share < 0.01 else 'NO'})")
-    print(f"memory grew by {growth:.1f} MiB from the first window to the last")
+    by_role = ", ".join(f"{role} {windows[0].memory[role]:.0f} {grown:+.1f}" for role, grown in growth.items())
+    print(f"memory grew by {sum(growth.values()):.1f} MiB from the first window to the last: {by_role}")
     print(
         f"lost {lost}, all {len(ledgers)} ledgers balance: {'yes' if all(each.balances for each in ledgers) else 'NO'}"
     )

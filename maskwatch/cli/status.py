@@ -1,0 +1,138 @@
+"""`maskwatch status`: how a running stack is, for people and programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from maskwatch.bus_redis import RedisBus
+from maskwatch.cli.process import bus_url, data_dir_option, metrics_path
+from maskwatch.clock import SystemClock
+from maskwatch.contracts import (
+    CAMERAS_TABLE,
+    GONE_AFTER_S,
+    LEDGERS_TABLE,
+    WORKERS_TABLE,
+    camera_from_json,
+    frames_stream,
+    ledger_from_json,
+    worker_from_json,
+)
+from maskwatch.errors import BusUnavailable, ConfigError
+from maskwatch.settings import Settings
+from maskwatch.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from maskwatch.bus import Bus
+
+ROLES = {"ingest", "detect", "aggregate"}
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file, where the bus is not this stack's own.",
+)
+@data_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
+    """Show cameras, workers, models, the frame ledger and the backlog; exit 1 if a camera or worker is not well."""
+    settings = load_settings(config) if config else Settings()
+    bus = RedisBus(bus_url(settings, data_dir))
+    try:
+        found = look(bus, SystemClock().time())
+    except BusUnavailable as error:
+        raise ConfigError(f"the bus does not answer ({error}); is the stack running?") from None
+    finally:
+        bus.close()
+    url = metrics_path(data_dir)
+    found["metrics"] = url.read_text().strip() if url.exists() else None
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _show(found)
+    sys.exit(0 if found["well"] else 1)
+
+
+def look(bus: Bus, now: float) -> dict[str, Any]:
+    """Collect what the tables of the bus say at a wall-clock time, as plain values."""
+    cameras = []
+    for name, value in sorted(bus.table(CAMERAS_TABLE).items()):
+        camera = camera_from_json(value)
+        row = asdict(camera)
+        row["age_s"] = round(now - camera.last_frame_at, 1) if camera.last_frame_at else None
+        row["silent_s"] = round(now - camera.reported_at, 1)
+        row["backlog"] = bus.length(frames_stream(name))
+        row["well"] = camera.state == "live" and now - camera.reported_at < GONE_AFTER_S
+        cameras.append(row)
+    workers = []
+    for _, value in sorted(bus.table(WORKERS_TABLE).items()):
+        worker = worker_from_json(value)
+        silent_s = round(now - worker.reported_at, 1)
+        workers.append(asdict(worker) | {"silent_s": silent_s, "well": silent_s < GONE_AFTER_S})
+    ledgers = [ledger_from_json(value) for _, value in sorted(bus.table(LEDGERS_TABLE).items())]
+    return {
+        "well": all(row["well"] for row in cameras) and {each["role"] for each in workers if each["well"]} >= ROLES,
+        "cameras": cameras,
+        "workers": workers,
+        "ledgers": [asdict(each) | {"balances": each.balances} for each in ledgers],
+        "bus": asdict(bus.info()),
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = Console()
+    for title, columns, rows in (
+        ("Cameras", ("camera", "state", "since", "why", "age", "fps", "size", "backlog", "source"), found["cameras"]),
+        ("Workers", ("worker", "role", "runs on", "models", "last heard", "version"), found["workers"]),
+        (
+            "Frame ledger",
+            ("camera", "captured", "observed", "unchanged", "dropped", "lost", "in flight", "balances"),
+            found["ledgers"],
+        ),
+    ):
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            cells, is_well = _CELLS[title](row)
+            table.add_row(*cells, style=None if is_well else "red")
+        console.print(table)
+    bus = found["bus"]
+    cap = f" of {bus['cap_bytes'] / 2**20:.0f}" if bus["cap_bytes"] else ""
+    console.print(f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB.")
+    console.print(f"Metrics: {found['metrics'] or 'not served yet'}")
+
+
+def _camera_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
+    state = row["state"] if row["silent_s"] < GONE_AFTER_S else f"unheard of for {row['silent_s']:.0f} s"
+    since = datetime.fromtimestamp(row["since"], UTC).astimezone().strftime("%H:%M:%S")
+    why = "" if row["reason"] == "none" else row["reason"]
+    age = "never" if row["age_s"] is None else f"{row['age_s']:.1f} s"
+    size = f"{row['width']}x{row['height']}" if row["width"] else ""
+    cells = [row["camera_id"], state, since, why, age, f"{row['fps']:.1f}", size, str(row["backlog"]), row["source"]]
+    return cells, row["well"]
+
+
+def _worker_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
+    provider = f"{row['provider']} (asked: {row['provider_asked']})" if row["provider"] else ""
+    heard = f"{row['silent_s']:.1f} s ago"
+    return [row["name"], row["role"], provider, ", ".join(row["models"]), heard, row["version"]], row["well"]
+
+
+def _ledger_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
+    dropped = ", ".join(f"{reason} {count}" for reason, count in row["dropped"].items() if count) or "0"
+    counts = [str(row[name]) for name in ("captured", "observed", "unchanged")]
+    cells = [row["camera_id"], *counts, dropped, str(row["lost"]), str(row["in_flight"])]
+    return [*cells, "yes" if row["balances"] else "NO"], row["balances"] and not row["lost"]
+
+
+_CELLS = {"Cameras": _camera_cells, "Workers": _worker_cells, "Frame ledger": _ledger_cells}
