@@ -30,7 +30,7 @@ WALKS_IN, STANDS, MASK_OFF, MASK_ON, WALKS_OUT, GONE = 1.0, 4.0, 6.0, 13.0, 18.0
 PERSON_HEIGHT = 400  # pixels
 NOISE = 3.0  # grey levels: a sensor's, so that the empty corridor is not taken for a frozen picture
 SEED = 7
-MASK_SEED = 27  # a light blue surgical mask with pleats and loops
+MASK_SEED = 339  # light blue, with loops, well over the nose
 
 
 def cut_person(portrait: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

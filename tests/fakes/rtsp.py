@@ -173,6 +173,7 @@ def _units(film: Film, loop: str) -> Iterator[bytes]:
     encoder = cast("av.VideoCodecContext", av.CodecContext.create(CODECS[film.codec], "w"))
     encoder.width, encoder.height, encoder.pix_fmt = film.width, film.height, "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(film.fps), Fraction(1, film.fps)
+    encoder.thread_count = 1  # several threads would cut pictures into slices, as few cameras do
     encoder.options = options
     if film.bit_rate:
         encoder.bit_rate = film.bit_rate

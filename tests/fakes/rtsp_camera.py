@@ -47,7 +47,7 @@ class Mount:
         self.factory = GstRtspServer.RTSPMediaFactory()
         self.factory.set_launch(
             f"( appsrc name=source is-live=true format=time caps={caps},stream-format=byte-stream,alignment=au"
-            f" ! {payload} name=pay0 pt=96 config-interval=-1 )"
+            f" ! {payload} name=pay0 pt=96 )"
         )
         self.factory.set_shared(True)
         self.factory.connect("media-configure", self.begin)
