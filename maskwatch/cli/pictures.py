@@ -173,7 +173,7 @@ def video(
     counts: Counter[MaskState] = Counter()
     pictures, begun, at = 0, clock.monotonic(), 0.0
     with signals(stop), ExitStack() as stack:
-        capture = stack.enter_context(make_capture(camera))
+        capture = stack.enter_context(make_capture(camera, clock))
         recording = stack.enter_context(Recording(output)) if output else None
         progress = stack.enter_context(_progress())
         task = progress.add_task("pictures", total=None)
