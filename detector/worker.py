@@ -44,7 +44,7 @@ WAIT_S = 0.25
 CAMERAS_EVERY_S = 1.0
 CLAIM_EVERY_S = 1.0
 CLAIM_IDLE_S = 5.0
-"""Must exceed the slowest batch: a frame claimed from a living worker is judged twice, which costs but harms nothing."""
+"""Must exceed the slowest batch: a frame claimed from a living worker is judged twice, which costs and harms nobody."""
 
 BUS_PAUSE_S = 0.5
 BAD_MESSAGES_LIMIT = 100

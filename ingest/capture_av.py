@@ -129,8 +129,9 @@ class AvCapture:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
+            if getattr(error, "errno", None) == errno.EIO:  # what was there until now broke off
+                raise SourceLost(LossReason.ENDED, "the connection broke off") from None
             raise loss(error) from None
-
 
     def _refuse_leftovers(self, asked_at: float) -> None:
         """Give up where reading timed out: FFmpeg then first hands out what its parser held back, as if it were new."""

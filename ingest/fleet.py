@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEP_S = 0.05
-"""Pause between two looks at the cameras; at most one process is started in each."""
+"""Pause between two looks at the cameras."""
 
 STOP_WITHIN_S = 2.0
 FAREWELL_S = 2.0

@@ -141,7 +141,9 @@ class Keeper:
             elif self._next is not None:
                 self._report_absence(now)
         elif not process.is_alive:
-            self._bury(process, LossReason.CRASHED)
+            # A signal to the whole group ends it in order, and most likely us as well: that is no crash.
+            in_order = process.progress.is_asked_to_end and process.exit_code == 0
+            self._bury(process, LossReason.NONE if in_order else LossReason.CRASHED)
         elif self._end_by is not None and now >= self._end_by:
             log.warning("camera %s did not end in time and is killed", self.camera.id)
             process.kill()
@@ -169,9 +171,13 @@ class Keeper:
         if self._end_by is not None:
             self._begin_anew()
             return
-        self.restarts += 1
         pause = self._backoff.pause_after(progress.good_s)
         self._start_at = self._clock.monotonic() + pause
+        if reason is not LossReason.NONE:
+            self._declare_lost(process, reason, pause)
+
+    def _declare_lost(self, process: ReadingProcess, reason: LossReason, pause: float) -> None:
+        self.restarts += 1
         if self._condition is None or self._condition.reason is not reason:
             self._condition = Condition(CameraState.OFFLINE, reason, self._clock.time())
         log.error(

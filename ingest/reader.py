@@ -129,9 +129,7 @@ class Reader:
         moment = placed.captured_at if self._fast else now
         self.frame = FrameId(self.frame.run, self.frame.seq + 1)
         self._progress.captured(self.frame, placed.captured_at)
-        picture = Picture(
-            self.frame, placed.captured_at, placed.received_at, moment, shot.width, shot.height, image
-        )
+        picture = Picture(self.frame, placed.captured_at, placed.received_at, moment, shot.width, shot.height, image)
         if not self._fast:
             self._slot.put(picture)
         while self._fast and not self._slot.offer(picture, SIGN_OF_LIFE_S / 5):

@@ -10,7 +10,7 @@ import cv2
 from maskwatch.domain import MaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from maskwatch.domain import Detection, Image
 
@@ -64,9 +64,9 @@ def annotate(image: Image, detections: Sequence[Detection]) -> Image:
     return drawn
 
 
-def has_screen() -> bool:
-    """Whether a window can be shown here."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt") and hasattr(
+def has_screen(environment: Mapping[str, str]) -> bool:
+    """Whether a window can be shown here, by this process's environment variables."""
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or os.name == "nt") and hasattr(
         cv2, "imshow"
     )
 

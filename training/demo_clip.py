@@ -7,6 +7,7 @@ corridor are drawn. NASA endorses nothing here. Run as `python -m training.demo_
 from __future__ import annotations
 
 import argparse
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,12 +42,13 @@ def cut_person(portrait: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     labels[330:, 110:380] = cv2.GC_FGD
     labels[:300, :70] = labels[:250, 400:] = labels[:15] = cv2.GC_BGD
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(portrait, labels, None, background, foreground, 6, cv2.GC_INIT_WITH_MASK)
+    nowhere = (0, 0, 1, 1)  # not looked at: the labels say where to begin
+    cv2.grabCut(portrait, labels, nowhere, background, foreground, 6, cv2.GC_INIT_WITH_MASK)
     belongs = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     count, parts, statistics, _ = cv2.connectedComponentsWithStats(belongs)
     biggest = 1 + int(np.argmax(statistics[1:count, cv2.CC_STAT_AREA]))
     whole = cv2.morphologyEx((parts == biggest).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    return cv2.GaussianBlur(whole.astype(np.float32), (0, 0), 1.5)
+    return np.asarray(cv2.GaussianBlur(whole.astype(np.float32), (0, 0), 1.5), np.float32)
 
 
 def draw_corridor() -> Image:
@@ -78,7 +80,7 @@ def person_left(second: float, person_width: int) -> float | None:
         share = (second - WALKS_IN) / (STANDS - WALKS_IN)
         return -person_width + share * (middle + person_width)
     if second < WALKS_OUT:
-        return middle + 6 * np.sin(second * 1.3)
+        return middle + 6 * math.sin(second * 1.3)
     share = (second - WALKS_OUT) / (GONE - WALKS_OUT)
     return middle + share * (WIDTH - middle)
 
@@ -99,13 +101,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the MP4 file to write")
     output = parser.parse_args(arguments).output
     random = np.random.default_rng(SEED)
-    portrait = np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])
+    portrait: Image = np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     finder = FaceFinder(engine=Engine(model=model_path("", FACE_MODEL), provider="cpu"))
     landmarks = np.array(finder.find([portrait])[0][0].landmarks, np.float32)
     masked = draw_mask(portrait, landmarks, np.random.default_rng(MASK_SEED), worn_right=True)
     size = (PERSON_HEIGHT, PERSON_HEIGHT)
-    belongs = cv2.resize(cut_person(portrait), size, interpolation=cv2.INTER_AREA)
-    bare, masked = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (portrait, masked))
+    belongs = np.asarray(cv2.resize(cut_person(portrait), size, interpolation=cv2.INTER_AREA), np.float32)
+    bare = np.asarray(cv2.resize(portrait, size, interpolation=cv2.INTER_AREA), np.uint8)
+    masked = np.asarray(cv2.resize(masked, size, interpolation=cv2.INTER_AREA), np.uint8)
     scene = draw_corridor()
     output.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(output), "w", options={"movflags": "+faststart"}) as container:

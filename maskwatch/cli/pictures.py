@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from contextlib import ExitStack
@@ -91,7 +92,7 @@ def image(
             click.echo(json.dumps(_line(name, picture, faces)) if as_json else _sentence(name, faces))
             if output is not None:
                 _write(output / name if source.is_dir() else output, annotate(picture, faces))
-            elif not as_json and not source.is_dir() and has_screen():
+            elif not as_json and not source.is_dir() and has_screen(os.environ):
                 show(name, annotate(picture, faces), wait_ms=0)
     sys.exit(1 if broken else 0)
 
@@ -169,7 +170,7 @@ def video(
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings)
     stop, clock = Stop(), SystemClock()
-    window = has_screen() and output is None and not as_json
+    window = has_screen(os.environ) and output is None and not as_json
     counts: Counter[MaskState] = Counter()
     pictures, begun, at = 0, clock.monotonic(), 0.0
     with signals(stop), ExitStack() as stack:

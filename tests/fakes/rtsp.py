@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import quote

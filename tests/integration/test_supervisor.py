@@ -55,7 +55,12 @@ def test_a_dead_worker_is_started_again_after_a_pause() -> None:
     worker.process.wait()
     supervisor.step()
     assert not worker.running
-    wait_until(lambda: supervisor.step() or worker.running)
+
+    def is_back() -> bool:
+        supervisor.step()
+        return worker.running
+
+    wait_until(is_back)
     assert worker.process is not None
     assert worker.process.pid != first
     assert worker.restarts == 1

@@ -187,7 +187,8 @@ def test_opencv_decodes_the_same_faces() -> None:
         picture = np.ascontiguousarray(picture[:height, :width])
         ours = FaceFinder(engine=engine, width=width, height=height).find([picture])[0]
         theirs = cv2.FaceDetectorYN.create(str(MODEL), "", (width, height), 0.6, 0.3, 5000).detect(picture)[1]
-        rows = [] if theirs is None else theirs[np.argsort(-theirs[:, 14])]
+        found = np.zeros((0, 15)) if theirs is None else theirs  # type: ignore[redundant-expr]  # it may be None
+        rows = found[np.argsort(-found[:, 14])]
         assert len(ours) == len(rows), path.name
         for face, row in zip(sorted(ours, key=lambda face: -face.score), rows, strict=True):
             np.testing.assert_allclose(face.box, [row[0], row[1], row[0] + row[2], row[1] + row[3]], atol=0.05)

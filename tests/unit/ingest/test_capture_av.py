@@ -257,7 +257,9 @@ def test_a_turned_film(tmp_path: Path) -> None:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     data = path.read_bytes()
-    unturned = (65536).to_bytes(4, "big") + bytes(12) + (65536).to_bytes(4, "big") + bytes(12) + (2**30).to_bytes(4, "big")
+    unturned = (
+        (65536).to_bytes(4, "big") + bytes(12) + (65536).to_bytes(4, "big") + bytes(12) + (2**30).to_bytes(4, "big")
+    )
     quarter = bytes(4) + (65536).to_bytes(4, "big") + bytes(4) + (2**32 - 65536).to_bytes(4, "big") + bytes(16)
     at = data.rindex(unturned)
     path.write_bytes(data[:at] + quarter + (2**30).to_bytes(4, "big") + data[at + 36 :])

@@ -45,7 +45,7 @@ def noisy(count: int, deviation: float) -> Iterator[Image]:
     """Show the scene with a sensor's noise."""
     sheet = np.random.default_rng(4).normal(0, deviation, (420, 700, 3))
     for number in range(count):
-        y, x = number * 37 % 60, number * 53 % 60
+        y, x = number * 37 % 59, number * 53 % 60  # not the same again before 3540 pictures
         yield cast("Image", np.clip(wall() + sheet[y : y + 360, x : x + 640], 0, 255).round().astype(np.uint8))
 
 

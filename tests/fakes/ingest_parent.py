@@ -1,0 +1,17 @@
+"""An ingest process as the CLI runs it, for tests that kill it: bus address and settings file as arguments."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ingest.fleet import IngestFleet
+from maskwatch.clock import SystemClock
+from maskwatch.heartbeat import Stop
+from maskwatch.settings_file import SettingsWatch, load_settings
+
+if __name__ == "__main__":
+    bus_url, file = sys.argv[1], Path(sys.argv[2])
+    settings = load_settings(file)
+    watch = SettingsWatch(file, settings)
+    IngestFleet(settings=settings, bus_url=bus_url, clock=SystemClock(), watch=watch).run(Stop())

@@ -1,0 +1,198 @@
+"""A camera's worker on a real RTSP server: codecs, transports, passwords, and everything that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ingest.worker import CameraWorker
+from maskwatch.bus_memory import MemoryBus
+from maskwatch.clock import SystemClock
+from maskwatch.contracts import CAMERAS_TABLE, camera_from_json
+from maskwatch.domain import CameraState
+from maskwatch.imaging import decode_image
+from tests.fakes.capture import Accounts, make_camera
+from tests.fakes.rtsp import Film, RtspCamera, require_rtsp_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.integration, pytest.mark.rtsp_server]
+
+QUICK = {"backoff": {"first_s": 0.1, "longest_s": 0.5}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server() -> None:
+    require_rtsp_server()
+
+
+@pytest.fixture
+def camera() -> Iterator[RtspCamera]:
+    """Provide a running fake camera with two mounts."""
+    with RtspCamera({"cam": Film(), "cam265": Film(codec="h265", faults=False)}) as running:
+        yield running
+
+
+class Watcher:
+    """A worker in this process, stepped until something is seen."""
+
+    def __init__(self, source: str, **settings: Any) -> None:
+        self.bus = MemoryBus()
+        self.accounts = Accounts()
+        self.worker = CameraWorker(
+            camera=make_camera(source=source, **(QUICK | settings)), bus=self.bus, clock=SystemClock()
+        )
+
+    def __enter__(self) -> Watcher:
+        """Start."""
+        self.worker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and sum up."""
+        self.worker.stop(wait_s=6.0)
+        self.accounts.take_frames(self.bus)
+        self.accounts.read_log(self.bus)
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """The state as an operator sees it."""
+        row = self.bus.table(CAMERAS_TABLE).get("door")
+        return (camera_from_json(row).state.value, camera_from_json(row).reason.value) if row else ("", "")
+
+    def until(self, fact: Callable[[], bool], *, within_s: float) -> float:
+        """Step until the fact holds; returns the seconds that took."""
+        start = time.monotonic()
+        while not fact():
+            self.worker.step()
+            self.accounts.take_frames(self.bus)
+            assert time.monotonic() - start < within_s, f"still {self.state} after {within_s} s"
+        return time.monotonic() - start
+
+    def until_state(self, *states: str, within_s: float) -> float:
+        """Step until one of the states is reported."""
+        return self.until(lambda: self.state[0] in states, within_s=within_s)
+
+
+@pytest.mark.parametrize("mount", ["cam", "cam265"])
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_codecs_and_transports(camera: RtspCamera, mount: str, transport: str) -> None:
+    """H.264 and H.265 arrive by TCP and by UDP as pictures of the right size, at the right rate and time."""
+    with Watcher(camera.url(mount), transport=transport) as watcher:
+        watcher.until(lambda: len(watcher.accounts.published) >= 20, within_s=15)
+    accounts = watcher.accounts
+    assert accounts.balances()
+    heads = [message.head for message in accounts.messages]
+    image = decode_image(accounts.messages[-1].jpeg)
+    assert image is not None
+    assert image.shape == (360, 640, 3)
+    span = heads[-1].captured_at - heads[0].captured_at
+    assert span / (len(heads) - 1) == pytest.approx(0.2, abs=0.03)
+    assert all(head.received_at - head.captured_at < 0.5 for head in heads)
+
+
+@pytest.mark.parametrize("digest", [False, True], ids=["basic", "digest"])
+def test_passwords(digest: bool, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """The right password opens the camera, a wrong one is named as such, and neither is said anywhere."""
+    password = "p@ss/w:rd"
+    with RtspCamera({"cam": Film()}, user="viewer", password=password, digest=digest) as camera:
+        with Watcher(camera.url("cam", "viewer", password)) as right:
+            right.until_state("live", within_s=10)
+        with Watcher(camera.url("cam", "viewer", "hunter2")) as wrong:
+            wrong.until(lambda: wrong.state == ("offline", "unauthorized"), within_s=5)
+    said = caplog.text + "".join(capfd.readouterr()) + str(right.accounts.reports) + str(wrong.accounts.reports)
+    assert "hunter2" not in said
+    assert "p%40ss" not in said
+    assert password not in said
+
+
+def test_a_mount_that_is_not_there(camera: RtspCamera) -> None:
+    """An address that the camera does not know is not found, and nobody listening is refused."""
+    with Watcher(camera.url("nothing")) as watcher:
+        watcher.until(lambda: watcher.state == ("offline", "not_found"), within_s=5)
+    camera.stop()
+    with Watcher(camera.url()) as watcher:
+        watcher.until(lambda: watcher.state == ("offline", "refused"), within_s=5)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_server_that_dies(camera: RtspCamera, transport: str) -> None:
+    """A camera whose server dies is seen within five seconds, and returns by itself."""
+    with Watcher(camera.url(), transport=transport) as watcher:
+        watcher.until_state("live", within_s=10)
+        camera.stop()
+        watcher.until_state("offline", "stalled", within_s=5)
+        watcher.until_state("offline", within_s=10)
+        camera.start()
+        watcher.until_state("live", within_s=15)
+        watcher.until(lambda: len(watcher.accounts.published) >= 10, within_s=10)
+    assert watcher.accounts.balances()
+    assert len({frame.run for frame in watcher.accounts.published}) == 1
+    times = [message.head.captured_at for message in watcher.accounts.messages]
+    assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_that_falls_silent(camera: RtspCamera, transport: str) -> None:
+    """A camera that keeps its connection and sends nothing is stalled, then given up, and found again."""
+    with Watcher(camera.url(), transport=transport) as watcher:
+        watcher.until_state("live", within_s=10)
+        camera.command("freeze")
+        watcher.until_state("stalled", within_s=5)
+        watcher.until_state("offline", within_s=10)
+        camera.command("resume")
+        watcher.until_state("live", within_s=20)
+    assert watcher.accounts.balances()
+
+
+def test_a_machine_that_hangs(camera: RtspCamera) -> None:
+    """A camera whose whole machine stands still is seen within five seconds, and found again."""
+    with Watcher(camera.url()) as watcher:
+        watcher.until_state("live", within_s=10)
+        os.kill(camera.pid, signal.SIGSTOP)
+        try:
+            watcher.until_state("stalled", "offline", within_s=5)
+            watcher.until_state("offline", within_s=10)
+        finally:
+            os.kill(camera.pid, signal.SIGCONT)
+        watcher.until_state("live", within_s=20)
+
+
+def test_being_kicked(camera: RtspCamera) -> None:
+    """A camera that ends the connection properly is a loss, and is connected again."""
+    with Watcher(camera.url()) as watcher:
+        watcher.until_state("live", within_s=10)
+        camera.command("kick")
+        watcher.until(lambda: watcher.state == ("offline", "ended"), within_s=5)
+        watcher.until_state("live", within_s=10)
+    assert watcher.accounts.reports[-1].reconnects >= 1
+    assert watcher.accounts.balances()
+
+
+def test_garbage(camera: RtspCamera) -> None:
+    """Data that does not decode is seen within five seconds, and pictures are back as soon as they are."""
+    with Watcher(camera.url()) as watcher:
+        watcher.until_state("live", within_s=10)
+        camera.command("corrupt")
+        watcher.until_state("stalled", "offline", within_s=5)
+        camera.command("play")
+        watcher.until_state("live", within_s=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "state"), [("repeat", ("frozen", "repeating")), ("black", ("covered", "dark"))])
+def test_pictures_that_show_nothing_new(camera: RtspCamera, fault: str, state: tuple[str, str]) -> None:
+    """One picture encoded again and again, and a black one, are seen within fifteen seconds, and so is their end."""
+    with Watcher(camera.url()) as watcher:
+        watcher.until_state("live", within_s=10)
+        camera.command(fault)
+        watcher.until(lambda: watcher.state == state, within_s=15)
+        camera.command("play")
+        watcher.until_state("live", within_s=5)
+    assert watcher.accounts.balances()
+    assert CameraState.OFFLINE not in {report.state for report in watcher.accounts.reports}
