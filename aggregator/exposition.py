@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import start_http_server
+from prometheus_client import disable_created_metrics, start_http_server
 
 from maskwatch.errors import ConfigError
 
@@ -17,6 +17,7 @@ class Exposition:
 
     def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
         """Begin to answer; port 0 takes a free one. Raises ConfigError if the address cannot be had."""
+        disable_created_metrics()  # a series for each series, of no use to anybody here
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:

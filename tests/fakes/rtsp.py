@@ -148,20 +148,17 @@ def encoded(film: Film, cache: Path) -> dict[str, str]:
     return {loop: str(path) for loop, path in loops.items()}
 
 
-def test_pictures(width: int, height: int, count: int, *, noise: float = 2.0) -> Iterator[Image]:
+def drawn_pictures(width: int, height: int, count: int) -> Iterator[Image]:
     """Draw a textured wall that a bright square crosses."""
     generator = np.random.default_rng(3)
     wall = np.kron(generator.integers(60, 190, (18, 32, 3)), np.ones((height // 18 + 1, width // 32 + 1, 1)))
     wall = wall[:height, :width]
-    sheet = generator.normal(0, noise, (height + 64, width + 64, 3))
+    sheet = generator.normal(0, 2.0, (height + 64, width + 64, 3))
     for number in range(count):
         x = int(number / count * width * 0.9)
         picture = wall + sheet[number % 61 :, number * 7 % 59 :][:height, :width]
         picture[height // 3 : 2 * height // 3, x : x + width // 10] = (30, 200, 240)
         yield cast("Image", np.clip(picture, 0, 255).astype(np.uint8))
-
-
-test_pictures.__test__ = False  # type: ignore[attr-defined]
 
 
 def _units(film: Film, loop: str) -> Iterator[bytes]:
@@ -200,7 +197,7 @@ def _pictures(film: Film, loop: str) -> Iterable[av.VideoFrame]:
         return (av.VideoFrame.from_ndarray(first, format="bgr24") for _ in range(4 * film.gop))
     if film.clip is not None:
         return _resampled(film.clip, film.fps)
-    drawn = test_pictures(film.width, film.height, count)
+    drawn = drawn_pictures(film.width, film.height, count)
     return (av.VideoFrame.from_ndarray(picture, format="bgr24") for picture in drawn)
 
 

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 import pytest
@@ -48,12 +49,13 @@ class Site:
     """A fleet on a real bus, stepped until something is seen."""
 
     def __init__(self, server: EmbeddedValkey, *cameras: CameraSettings) -> None:
+        """Build the fleet; nothing runs before the first step."""
         self.bus = RedisBus(server.url, reply_timeout_s=1.0)
         self.fleet = IngestFleet(settings=Settings(cameras=cameras), bus_url=server.url, clock=SystemClock())
         self.accounts = {camera.id: Accounts() for camera in cameras}
 
-    def __enter__(self) -> Site:
-        """Nothing runs before the first step."""
+    def __enter__(self) -> Self:
+        """Nothing is to be done."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +135,7 @@ def test_a_hanging_camera_is_killed_and_delays_nobody(server: EmbeddedValkey) ->
         site.until_state("hangs", "live", "none", within_s=10)
         assert site.fleet.pids["hangs"] != first
     times = [message.head.received_at for message in site.accounts["other"].messages]
-    assert max(after - before for before, after in zip(times, times[1:], strict=False)) < 1.0
+    assert max(after - before for before, after in pairwise(times)) < 1.0
     assert len({frame.run for frame in site.accounts["hangs"].published}) == 2
     for accounts in site.accounts.values():
         assert accounts.balances()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -42,13 +42,14 @@ class Watcher:
     """A worker in this process, stepped until something is seen."""
 
     def __init__(self, source: str, **settings: Any) -> None:
+        """Prepare a worker for this source."""
         self.bus = MemoryBus()
         self.accounts = Accounts()
         self.worker = CameraWorker(
             camera=make_camera(source=source, **(QUICK | settings)), bus=self.bus, clock=SystemClock()
         )
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> Self:
         """Start."""
         self.worker.start()
         return self

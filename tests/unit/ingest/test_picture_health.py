@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -51,12 +52,12 @@ def noisy(count: int, deviation: float) -> Iterator[Image]:
 
 def encoded(pictures: Iterable[Image], options: dict[str, str], gop: int, bit_rate: int = 0) -> list[Image]:
     """Send pictures through x264 and back."""
-    encoder = cast("av.VideoCodecContext", av.CodecContext.create("libx264", "w"))
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 640, 360, "yuv420p", FPS
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 640, 360, "yuv420p", Fraction(FPS)
     encoder.options = options | {"g": str(gop)}
     if bit_rate:
         encoder.bit_rate = bit_rate
-    decoder = cast("av.VideoCodecContext", av.CodecContext.create("h264", "r"))
+    decoder = av.CodecContext.create("h264", "r")
     received: list[Image] = []
     for picture in [*pictures, None]:
         frame = None if picture is None else av.VideoFrame.from_ndarray(picture, format="bgr24")

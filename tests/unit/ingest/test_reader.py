@@ -31,6 +31,7 @@ class Rig:
     """A reader on captures that play scripts, one for each connection, driven by hand."""
 
     def __init__(self, *scripts: Script, is_recording: bool = False, depth: int = 100, **settings: Any) -> None:
+        """Build them for these settings."""
         self.clock = ManualClock()
         self.progress = Progress(int(self.clock.time() * 1000), 0.0)
         self.slot = Slot(depth)

@@ -35,6 +35,7 @@ class Rig:
     """A worker and its reader, stepped in turn by hand; pauses and pictures' rhythm move the clock."""
 
     def __init__(self, make: Callable[[CameraSettings, Clock], Capture] | None = None, **settings: Any) -> None:
+        """Build them for these settings."""
         self.clock = ManualClock()
         self.began_at = self.clock.time()
         self.bus = MemoryBus(self.clock)
