@@ -17,7 +17,7 @@ class Exposition:
 
     def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
         """Begin to answer; port 0 takes a free one. Raises ConfigError if the address cannot be had."""
-        disable_created_metrics()  # a series for each series, of no use to anybody here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each series, of no use here
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
