@@ -131,8 +131,10 @@ class EmbeddedValkey:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """End the server and remove its socket."""
-        if self._process is not None and self._process.poll() is None:
+        """End the server and remove its socket; what was never started has nothing to remove."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
             self._process.terminate()
             try:
                 self._process.wait(STOP_TIMEOUT_S)
