@@ -18,7 +18,13 @@ help:
 
 venv: .venv/.dev
 
+# OpenCV's wheel links libGL and glib, which a bare Debian or Ubuntu has not.
 $(BIN)/python:
+	@if [ -x /sbin/ldconfig ] && [ "$$(/sbin/ldconfig -p | grep -cE 'libGL\.so\.1 |libglib-2\.0\.so\.0 ')" -lt 2 ]; then \
+	  echo "installing libgl1 and libglib2.0-0, which OpenCV needs"; \
+	  sudo="$$([ "$$(id -u)" = 0 ] || echo sudo)"; \
+	  $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends libgl1 libglib2.0-0; \
+	fi
 	$(PYTHON) -m venv .venv
 
 # `demo` needs less than `dev`; whoever has `dev` has it already.
