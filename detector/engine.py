@@ -6,7 +6,6 @@ was got are both kept, and `auto` is the only request that may end up anywhere.
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import os
 from typing import TYPE_CHECKING, Any, Protocol
@@ -167,9 +166,10 @@ def _run_padded(engine: Inference, part: Array, sizes: Sequence[int]) -> dict[st
 
 def _import_runtime() -> Any:  # onnxruntime carries no types
     try:
-        return importlib.import_module("onnxruntime")
+        import onnxruntime
     except ImportError as error:
         raise Unsupported(f"onnxruntime is not installed or does not load ({error}). {HOW_TO_GET['cpu']}.") from error
+    return onnxruntime
 
 
 def _candidates(provider: str, available: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ rule has a name, the name stands in the model's metadata, and a model trained wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ def crop_face(image: Image, box: Sequence[float], size: int) -> Image:
         columns = np.clip(np.arange(left, left + side), 0, width - 1)
         square = image[rows[:, None], columns[None, :]]
     interpolation = cv2.INTER_AREA if side >= size else cv2.INTER_CUBIC
-    return cv2.resize(square, (size, size), interpolation=interpolation)  # type: ignore[return-value]
+    return cast("Image", cv2.resize(square, (size, size), interpolation=interpolation))
 
 
 def to_model_input(crops: Sequence[Image]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -89,7 +89,8 @@ def letterbox(image: Image, width: int, height: int) -> tuple[Image, float]:
     if inner == (source_width, source_height):
         scaled = image
     else:
-        scaled = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)  # type: ignore[assignment]
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scaled = cast("Image", cv2.resize(image, inner, interpolation=interpolation))
     if inner == (width, height):
         return scaled, scale
     canvas = np.zeros((height, width, 3), np.uint8)
@@ -119,4 +120,4 @@ def decode_image(data: bytes) -> Image | None:
     """Decompress JPEG, PNG and the like to H x W x 3, uint8, BGR; None if the bytes are no picture."""
     if not data:
         return None
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[return-value]
+    return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))

@@ -6,7 +6,7 @@ on it, then the camera shrinks, blurs, adds noise and compresses.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -106,7 +106,7 @@ def finish(patch: Image, sample: Sample, random: Random, push: tuple[float, floa
     """
     crop = light(_place(patch, random, push), random)
     if chance(random, 0.07):
-        crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+        crop = cast("Image", cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR))
     return degrade(crop, CROP_SCALE * sample.face_px, random)
 
 
@@ -124,7 +124,7 @@ def degrade(crop: Image, real_px: float, random: Random) -> Image:
         small = min(small, float(np.exp(random.uniform(np.log(SMALLEST_CROP), np.log(96)))))
     pixels = max(12, round(small))
     if pixels < side:
-        crop = cv2.resize(crop, (pixels, pixels), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        crop = cast("Image", cv2.resize(crop, (pixels, pixels), interpolation=cv2.INTER_AREA))
     if chance(random, 0.25):
         crop = _move_blur(crop, random)
     if chance(random, 0.4):
@@ -133,9 +133,9 @@ def degrade(crop: Image, real_px: float, random: Random) -> Image:
     if chance(random, 0.6):
         quality = int(random.integers(25, 92))
         _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        crop = cv2.imdecode(data, cv2.IMREAD_COLOR)  # type: ignore[assignment]
+        crop = cast("Image", cv2.imdecode(data, cv2.IMREAD_COLOR))
     if pixels < side:
-        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+        crop = cast("Image", cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC))
     return crop
 
 
@@ -145,9 +145,9 @@ def light(crop: Image, random: Random) -> Image:
     gamma = float(np.exp(random.uniform(np.log(0.55), np.log(1.8))))
     contrast, brightness = random.uniform(0.75, 1.25), random.uniform(-0.12, 0.12)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
-    cast = random.uniform(0.85, 1.15, 3) if chance(random, 0.5) else np.ones(3)
-    table = np.clip(curve[:, None] * cast * 255, 0, 255).astype(np.uint8)
-    crop = cv2.LUT(crop, np.ascontiguousarray(table[None]))  # type: ignore[assignment]
+    tint = random.uniform(0.85, 1.15, 3) if chance(random, 0.5) else np.ones(3)
+    table = np.clip(curve[:, None] * tint * 255, 0, 255).astype(np.uint8)
+    crop = cast("Image", cv2.LUT(crop, np.ascontiguousarray(table[None])))
     if chance(random, 0.25):
         ramp = np.linspace(random.uniform(0.4, 1.0), random.uniform(0.8, 1.3), crop.shape[0], dtype=np.float32)
         shadow = ramp[:, None] if chance(random, 0.3) else ramp[None, :: 1 if chance(random, 0.5) else -1]
@@ -198,13 +198,14 @@ def _place(patch: Image, random: Random, push: tuple[float, float]) -> Image:
     matrix = np.column_stack([linear, middle - linear @ np.array([side / 2, side / 2])])
     # Clear areas that the patch does not reach get its edge, as the crop rule does at the edge of a picture.
     size = (INPUT_SIZE, INPUT_SIZE)
-    return cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    turned = cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cast("Image", turned)
 
 
 def _move_blur(crop: Image, random: Random) -> Image:
     """Blur along a line, or evenly."""
     if chance(random, 0.4):
-        return cv2.GaussianBlur(crop, (0, 0), random.uniform(0.4, 1.2))  # type: ignore[return-value]
+        return cast("Image", cv2.GaussianBlur(crop, (0, 0), random.uniform(0.4, 1.2)))
     length = int(random.integers(2, max(3, crop.shape[0] // 10) + 1))
     kernel = np.zeros((length, length), np.float32)
     angle = random.uniform(0, np.pi)
@@ -212,7 +213,7 @@ def _move_blur(crop: Image, random: Random) -> Image:
     middle = (length - 1) / 2
     start, stop = np.round(middle - reach).astype(int).tolist(), np.round(middle + reach).astype(int).tolist()
     cv2.line(kernel, start, stop, 1.0)
-    return cv2.filter2D(crop, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    return cast("Image", cv2.filter2D(crop, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
 
 
 def _enlarged(sample: Sample) -> tuple[Image, Points | None]:
@@ -221,6 +222,6 @@ def _enlarged(sample: Sample) -> tuple[Image, Points | None]:
     if side >= DRAWING_SIDE:
         return sample.patch, sample.landmarks
     size = (DRAWING_SIDE, DRAWING_SIDE)
-    patch = cv2.resize(sample.patch, size, interpolation=cv2.INTER_CUBIC)
+    patch = cast("Image", cv2.resize(sample.patch, size, interpolation=cv2.INTER_CUBIC))
     landmarks = None if sample.landmarks is None else sample.landmarks * np.float32(DRAWING_SIDE / side)
-    return patch, landmarks  # type: ignore[return-value]
+    return patch, landmarks

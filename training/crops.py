@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -176,7 +176,7 @@ def read_picture(path: Path) -> Image:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise FileNotFoundError(path)
-    return picture  # type: ignore[return-value]
+    return cast("Image", picture)
 
 
 def _cut(picture: Image, box: Box, face: Face | None, row: dict[str, str], label: str) -> Sample:

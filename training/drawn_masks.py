@@ -8,7 +8,7 @@ drawn in the coordinates of the face: v runs down from between the eyes (0) thro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -157,7 +157,7 @@ def _filled(side: int, outline: Points, softness: float) -> Alpha:
     """Return the inside of an outline as weights 0 to 1 with soft edges."""
     alpha = np.zeros((side, side), np.uint8)
     cv2.fillPoly(alpha, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(alpha.astype(np.float32) / 255, (0, 0), max(0.3, softness))  # type: ignore[return-value]
+    return cast("Alpha", cv2.GaussianBlur(alpha.astype(np.float32) / 255, (0, 0), max(0.3, softness)))
 
 
 def _texture(side: int, random: Random) -> Alpha:

@@ -12,7 +12,7 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -159,7 +159,7 @@ def shrink(crop: Image, face_px: int) -> Image:
     side = round(CROP_SCALE * face_px)
     small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
     interpolation = cv2.INTER_AREA if side >= INPUT_SIZE else cv2.INTER_CUBIC
-    return cv2.resize(small, (INPUT_SIZE, INPUT_SIZE), interpolation=interpolation)  # type: ignore[return-value]
+    return cast("Image", cv2.resize(small, (INPUT_SIZE, INPUT_SIZE), interpolation=interpolation))
 
 
 def on_scenes(data: Path, split: str, finder: FaceFinder, masks: MaskJudge) -> Table:

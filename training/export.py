@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ def fit_temperature(logits: Floats, wanted: Floats, weights: Floats) -> float:
 def log_softmax(logits: Floats) -> Floats:
     """Return the logarithms of the softmax of each row."""
     shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # type: ignore[no-any-return]
+    return cast("Floats", shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def choose_unknown_below(probabilities: Floats, weights: Floats) -> float:
@@ -86,7 +86,7 @@ def convert(model: Any, contract: ModelContract, temperature: float) -> onnx.Mod
     _name_output(exported.graph)
     onnx.helper.set_model_props(exported, contract.to_metadata())
     onnx.checker.check_model(exported, full_check=True)
-    return exported  # type: ignore[no-any-return]
+    return cast("onnx.ModelProto", exported)
 
 
 def _name_output(graph: onnx.GraphProto) -> None:

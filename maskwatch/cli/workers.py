@@ -63,6 +63,7 @@ def ingest(config: Path, data_dir: Path, health_file: Path | None, shard: str) -
     """Read the cameras and put their frames on the bus: one process for each camera."""
     settings = load_settings(config)
     start_logging("ingest")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process that forks must not have threads of a library
 
     from ingest.fleet import IngestFleet
 
