@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float32]
+    Feed = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -70,7 +71,7 @@ class Inference(Protocol):
     input_name: str
     batch_sizes: Sequence[int]
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Feed]) -> dict[str, Array]:
         """Compute all outputs by name. Blocks until done; threads may share one engine."""
 
 
@@ -114,18 +115,18 @@ class Engine:
         if self.provider == PROVIDERS["cpu"]:
             self.batch_sizes = range(1, BUCKETS[-1] + 1)  # padding would only be more work for it
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Feed]) -> dict[str, Array]:
         """Compute all outputs by name."""
         results = self._session.run(self.output_names, dict(feeds))
         return dict(zip(self.output_names, results, strict=True))
 
 
-def run_in_buckets(engine: Inference, batch: Array, batch_sizes: Sequence[int] = ()) -> dict[str, Array]:
+def run_in_buckets(engine: Inference, batch: Feed, batch_sizes: Sequence[int] = ()) -> dict[str, Array]:
     """Run a batch of any length through sizes the engine knows: padded with zeros, cut where too long.
 
     Args:
         engine: with one input and outputs whose first dimension is the batch.
-        batch: N x ..., float32; N of at least 1.
+        batch: N x ..., of the model's input type; N of at least 1.
         batch_sizes: ascending; those of the engine if empty.
 
     Returns:
@@ -155,11 +156,11 @@ def installed_runtimes() -> dict[str, str]:
     return found
 
 
-def _run_padded(engine: Inference, part: Array, sizes: Sequence[int]) -> dict[str, Array]:
+def _run_padded(engine: Inference, part: Feed, sizes: Sequence[int]) -> dict[str, Array]:
     count = len(part)
     size = next(size for size in sizes if size >= count)
     if size > count:
-        part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), np.float32)])
+        part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), part.dtype)])
     outputs = engine.run({engine.input_name: part})
     return {name: output[:count] for name, output in outputs.items()}
 

@@ -9,7 +9,7 @@ from detector.engine import BUCKETS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from detector.engine import Array
+    from detector.engine import Array, Feed
     from maskwatch.model_contract import ModelContract
 
 
@@ -20,7 +20,7 @@ class ScriptedEngine:
         self,
         *,
         contract: ModelContract,
-        answer: Callable[[Array], dict[str, Array]],
+        answer: Callable[[Feed], dict[str, Array]],
         batch_sizes: Sequence[int] = BUCKETS,
         provider: str = "ScriptedExecutionProvider",
     ) -> None:
@@ -30,7 +30,7 @@ class ScriptedEngine:
         self.provider = provider
         self.input_name = "input"
         self.batch_sizes = batch_sizes
-        self.fed: list[Array] = []
+        self.fed: list[Feed] = []
         self._answer = answer
 
     @property
@@ -38,7 +38,7 @@ class ScriptedEngine:
         """How often run was called."""
         return len(self.fed)
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Feed]) -> dict[str, Array]:
         """Remember the batch and answer it."""
         batch = feeds[self.input_name]
         self.fed.append(batch)

@@ -21,8 +21,8 @@ CROP_RULE = "square-1.3-replicate-v1"
 
 CROP_SCALE = 1.3
 
-PREPROCESSING = "rgb-minus1-plus1-nhwc-v1"
-"""RGB, float32, x / 127.5 - 1, batch x height x width x 3: what ImageNet MobileNetV2 weights expect."""
+PREPROCESSING = "uint8-bgr-nhwc-v1"
+"""Bytes, blue first, batch x height x width x 3: crops as they are. All normalisation is inside the model."""
 
 
 def crop_face(image: Image, box: Sequence[float], size: int) -> Image:
@@ -55,17 +55,16 @@ def crop_face(image: Image, box: Sequence[float], size: int) -> Image:
     return cast("Image", cv2.resize(square, (size, size), interpolation=interpolation))
 
 
-def to_model_input(crops: Sequence[Image]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def to_model_input(crops: Sequence[Image]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Stack crops for the mask classifier, as PREPROCESSING says.
 
     Args:
         crops: N pictures of one size, each S x S x 3, uint8, BGR.
 
     Returns:
-        N x S x S x 3, float32, RGB in [-1, 1].
+        N x S x S x 3, uint8, BGR.
     """
-    batch = np.stack(crops)[..., ::-1].astype(np.float32)
-    return batch / np.float32(127.5) - np.float32(1.0)
+    return np.stack(crops)
 
 
 def letterbox(image: Image, width: int, height: int) -> tuple[Image, float]:

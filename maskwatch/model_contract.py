@@ -34,6 +34,9 @@ class ModelContract:
     preprocessing: str = ""
     provenance: str = ""  # one sentence: where it comes from and under which licence
     thresholds: str = "{}"  # JSON object: thresholds that belong to this model, such as {"unknown_below": 0.6}
+    precision: str = ""  # fp32 or int8
+    fingerprint: str = ""  # of the data it learned from
+    revision: str = ""  # git commit of the code that made it
 
     def to_metadata(self) -> dict[str, str]:
         """Return the entries for ONNX `metadata_props`."""
@@ -46,6 +49,9 @@ class ModelContract:
             f"{PREFIX}preprocessing": self.preprocessing,
             f"{PREFIX}provenance": self.provenance,
             f"{PREFIX}thresholds": self.thresholds,
+            f"{PREFIX}precision": self.precision,
+            f"{PREFIX}fingerprint": self.fingerprint,
+            f"{PREFIX}revision": self.revision,
         }
 
     @classmethod
@@ -68,6 +74,9 @@ class ModelContract:
                 preprocessing=get("preprocessing", ""),
                 provenance=get("provenance", ""),
                 thresholds=json.dumps(json.loads(get("thresholds", "{}"))),
+                precision=get("precision", ""),
+                fingerprint=get("fingerprint", ""),
+                revision=get("revision", ""),
             )
         except (TypeError, ValueError) as error:
             raise ModelMismatch(f"{where}: unreadable maskwatch metadata: {error}") from error

@@ -1,4 +1,4 @@
-"""Cut labelled faces out of the development pictures, by the detector and the crop rule of the service.
+"""Cut labelled faces out of pictures, by the detector and the crop rule of the service.
 
 A `Sample` keeps two cuts of one face: the crop exactly as the service would cut it (for validation and test), and a
 patch with more around it (for augmentation, which moves, turns and scales the face within real surroundings).
@@ -7,141 +7,201 @@ patch with more around it (for augmentation, which moves, turns and scales the f
 from __future__ import annotations
 
 import csv
+import math
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from detector.engine import Engine
-from detector.faces import Face, FaceFinder
-from maskwatch.imaging import CROP_SCALE, crop_face
+from detector.faces import Face, FaceFinder, thin_out
+from detector.pipeline import STILL_SIDES
+from maskwatch.imaging import CROP_SCALE, crop_face, encode_image
+from training.datasets import IGNORE, UNCERTAIN, LabelledFace, area, overlap, read_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
     from maskwatch.domain import Image
+    from training.datasets import Box, Picture
 
-    Box = tuple[float, float, float, float]
     Points = npt.NDArray[np.float32]
 
 INPUT_SIZE = 112  # side of the classifier's input: about 2 ms a face on one core, and faces are mostly smaller
 CONTEXT = 1.5  # side of a patch in sides of the crop
-LARGEST_PATCH = 192  # pixels: a little more than CONTEXT x INPUT_SIZE, so that turning it loses nothing
 SAME_FACE = 0.35  # intersection over union from which a found face is the labelled one
 NO_FACE = 0.05  # intersection over union below which a place has nothing to do with a labelled face
 BORDER = 0.25  # replicated around tight crops before the detector looks at them
-SMALLEST_FACE = 16  # pixels of box height: below, labels and eyes disagree
+PORTRAIT_SIDE = 320  # of the detector's input for pictures that one face fills
+SMALLEST_FACE = 16  # pixels of the longer side: below, labels and eyes disagree
+LOW_SCORE = 0.3  # also finds what the service will ignore
 DOUBTFUL_SCORE = 0.75  # finds above it that nobody labelled are mostly faces somebody forgot
-UNCERTAIN = "uncertain"  # the label of what is no face: the classifier should not know
-
-KAGGLE_LABELS = {"with_mask": "mask", "without_mask": "no_mask", "mask_weared_incorrect": "incorrect"}
-FOLDER_LABELS = {"with_mask": "mask", "without_mask": "no_mask"}
+WORKERS = 2  # threads that cut; each search runs on one
+CROP_COLUMNS = "file,source,group,split,label,xmin,ymin,xmax,ymax,face_px,found,face_score,picture"
+AT_ONCE = 64  # pictures cut before the first sample is handed out: bounds memory
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One labelled face, cut."""
 
-    file: str
-    source: str  # as in the manifest
+    file: str  # name of the picture in its data set
+    source: str
     split: str
     label: str  # a class of the model, or UNCERTAIN
     face_px: float  # longer side of the box in pixels of the picture
-    found: bool  # by the detector; else the box is the label's, or the whole picture
-    crop: Image  # INPUT_SIZE x INPUT_SIZE x 3, uint8, BGR: as the service cuts it
-    patch: Image  # P x P x 3, uint8, BGR: CONTEXT times the crop's square, at most LARGEST_PATCH pixels
+    found: bool  # by the detector; else the box is the label's, the whole picture, or a place without a face
+    crop: Image  # input_size x input_size x 3, uint8, BGR: as the service cuts it
+    patch: Image  # P x P x 3, uint8, BGR: CONTEXT times the crop's square, at most CONTEXT x input_size pixels
     landmarks: Points | None  # 5 x 2 in pixels of the patch; None where the detector found nothing
+    face_score: float = 0.0  # of the detector, 0 where not found
+    box: Box = (0.0, 0.0, 0.0, 0.0)  # in pixels of the picture; may reach outside it
+    group: str = ""  # samples of one group must share a split
+
+
+class StillFinder:
+    """Finds faces in pictures of any size: at several scales, as `maskwatch image` does."""
+
+    def __init__(self, model: Path, *, min_score: float = LOW_SCORE) -> None:
+        """Open the face detector (ONNX) once, for one thread a search."""
+        engine = Engine(model=model, provider="cpu", intra_op_threads=1)
+        self._finders = [
+            FaceFinder(engine=engine, width=side, height=side, min_score=min_score) for side in STILL_SIDES
+        ]
+
+    def portrait(self, picture: Image) -> list[Face]:
+        """Return the faces of a picture (H x W x 3, uint8, BGR) that is known to be filled by one, best first."""
+        return self._finders[STILL_SIDES.index(PORTRAIT_SIDE)].find([picture])[0]
+
+    def find(self, picture: Image) -> list[Face]:
+        """Return the faces of a picture (H x W x 3, uint8, BGR), best first."""
+        longest = max(picture.shape[:2])
+        enough = next((index for index, side in enumerate(STILL_SIDES) if side >= longest), len(STILL_SIDES) - 1)
+        faces = [face for finder in self._finders[: enough + 1] for face in finder.find([picture])[0]]
+        if not faces:
+            return []
+        faces.sort(key=lambda face: -face.score)
+        return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+
+
+def cut(
+    pictures: Iterable[Picture],
+    model: Path,
+    *,
+    input_size: int,
+    smallest_face: float = SMALLEST_FACE,
+    backgrounds: int = 0,
+    seed: int = 0,
+) -> Iterator[Sample]:
+    """Yield the faces of the pictures, and what the detector takes for faces, in the order of the pictures.
+
+    Args:
+        pictures: with a label (one face fills it), or with labelled faces; others only give backgrounds.
+        model: the face detector, ONNX.
+        input_size: side of the crops in pixels.
+        smallest_face: pixels of the longer side under which nothing is cut.
+        backgrounds: places without a face to cut, as UNCERTAIN, out of each picture without a label of its own.
+        seed: of these places.
+    """
+    finder = StillFinder(model)
+    size = _Size(input_size, smallest_face)
+
+    def cut_one(picture: Picture) -> list[Sample]:
+        image = read_picture(picture.path)
+        if picture.label:
+            return [sample for sample in (cut_portrait(picture, image, finder, size),) if size.fits(sample)]
+        found = finder.find(image)
+        samples = cut_scene(picture, image, found, size)
+        return samples + cut_backgrounds(picture, image, found, size, backgrounds, seed)
+
+    waiting = iter(pictures)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        while chunk := list(islice(waiting, AT_ONCE)):
+            yield from chain.from_iterable(pool.map(cut_one, chunk))
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """One labelled box of a scene."""
+class _Size:
+    """How large crops and faces are."""
 
-    label: str
-    box: Box
+    crop: int
+    smallest_face: float
 
+    @property
+    def largest_patch(self) -> int:
+        return math.ceil(CONTEXT * self.crop)
 
-def face_finder(model: Path, *, width: int, height: int, min_score: float = 0.3) -> FaceFinder:
-    """Return the service's face detector; the low score also finds what the service will ignore."""
-    return FaceFinder(engine=Engine(model=model, provider="cpu"), width=width, height=height, min_score=min_score)
-
-
-def read_manifest(data: Path) -> list[dict[str, str]]:
-    """Return the rows of manifest.csv."""
-    with (data / "manifest.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    def fits(self, sample: Sample) -> bool:
+        return sample.face_px >= self.smallest_face
 
 
-def read_boxes(data: Path) -> dict[str, list[Labelled]]:
-    """Return the labelled boxes of det_kaggle853 by file."""
-    boxes: dict[str, list[Labelled]] = {}
-    with (data / "det_kaggle853" / "boxes.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            corners = (float(row["xmin"]), float(row["ymin"]), float(row["xmax"]), float(row["ymax"]))
-            boxes.setdefault(row["file"], []).append(Labelled(KAGGLE_LABELS[row["label"]], corners))
-    return boxes
+def cut_portrait(picture: Picture, image: Image, finder: StillFinder, size: _Size) -> Sample:
+    """Cut the biggest face found; the whole picture where none is."""
+    edge = round(BORDER * max(image.shape[:2]))
+    bordered = np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
+    face = max(finder.portrait(bordered), key=lambda face: area(face.box), default=None)
+    height, width = image.shape[:2]
+    # Shrunk, since the crop rule will enlarge it again: the crop is then the whole picture.
+    whole = _scaled((edge, edge, edge + width, edge + height), 1 / CROP_SCALE)
+    return _cut(picture, bordered, face.box if face else whole, face, picture.label, size, edge)
 
 
-def cut_portraits(data: Path, model: Path, splits: Sequence[str]) -> Iterator[Sample]:
-    """Cut the faces of cls_real: the biggest face found, else the whole picture."""
-    finder = face_finder(model, width=320, height=320)
-    for row in read_manifest(data):
-        if row["label"] not in FOLDER_LABELS or row["split"] not in splits:
-            continue
-        picture = read_picture(data / row["file"])
-        edge = round(BORDER * max(picture.shape[:2]))
-        bordered = np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
-        face = max(finder.find([bordered])[0], key=lambda face: _area(face.box), default=None)
-        height, width = picture.shape[:2]
-        # Shrunk, since the crop rule will enlarge it again: the crop is then the whole picture.
-        whole = _scaled((edge, edge, edge + width, edge + height), 1 / CROP_SCALE)
-        yield _cut(bordered, face.box if face else whole, face, row, FOLDER_LABELS[row["label"]])
-
-
-def cut_scenes(data: Path, model: Path, splits: Sequence[str]) -> Iterator[Sample]:
-    """Cut the labelled faces of det_kaggle853, and as UNCERTAIN what else the detector takes for a face there."""
-    finder = face_finder(model, width=640, height=640)
-    boxes = read_boxes(data)
-    for row in read_manifest(data):
-        if row["source"] != "kaggle" or row["split"] not in splits:
-            continue
-        picture = read_picture(data / row["file"])
-        labelled = boxes.get(row["file"], [])
-        found = finder.find([picture])[0]
-        for truth, face in match(labelled, found):
-            box = face.box if face else truth.box
-            if _side(truth.box) >= SMALLEST_FACE:
-                yield _cut(picture, box, face, row, truth.label)
+def cut_scene(picture: Picture, image: Image, found: Sequence[Face], size: _Size) -> list[Sample]:
+    """Cut the labelled faces, and where all are labelled, as UNCERTAIN, what else the detector takes for a face."""
+    samples = []
+    for truth, face in match(picture.faces, found):
+        if truth.label != IGNORE and longer_side(truth.box) >= size.smallest_face:
+            samples.append(_cut(picture, image, face.box if face else truth.box, face, truth.label, size))
+    if picture.complete:
         for face in found:
-            apart = all(overlap(face.box, truth.box) < NO_FACE for truth in labelled)
-            if apart and face.score < DOUBTFUL_SCORE and face.height >= SMALLEST_FACE:
-                yield _cut(picture, face.box, None, row, UNCERTAIN)
+            apart = all(overlap(face.box, truth.box) < NO_FACE for truth in picture.faces)
+            if apart and face.score < DOUBTFUL_SCORE and longer_side(face.box) >= size.smallest_face:
+                samples.append(_cut(picture, image, face.box, face, UNCERTAIN, size))
+    return samples
 
 
-def cut_backgrounds(data: Path, model: Path, splits: Sequence[str], per_picture: int, seed: int) -> Iterator[Sample]:
-    """Cut places without a face out of the scenes, as UNCERTAIN."""
-    finder = face_finder(model, width=640, height=640)
-    boxes = read_boxes(data)
-    random = np.random.default_rng(seed)
-    for row in read_manifest(data):
-        if row["source"] not in {"kaggle", "rmfd"} or row["split"] not in splits:
-            continue
-        picture = read_picture(data / row["file"])
-        taken = [truth.box for truth in boxes.get(row["file"], [])] + [face.box for face in finder.find([picture])[0]]
-        height, width = picture.shape[:2]
-        for _ in range(per_picture):
-            side = float(np.exp(random.uniform(np.log(20), np.log(120))))
-            left, top = random.uniform(0, max(1, width - side)), random.uniform(0, max(1, height - side))
-            box = (left, top, left + side, top + side)
-            if all(overlap(box, other) < NO_FACE for other in taken):
-                yield _cut(picture, box, None, row, UNCERTAIN)
+def cut_backgrounds(
+    picture: Picture, image: Image, found: Sequence[Face], size: _Size, count: int, seed: int
+) -> list[Sample]:
+    """Cut up to so many places that touch neither a labelled nor a found face, as UNCERTAIN."""
+    random = np.random.default_rng((seed, zlib.crc32(picture.name.encode())))
+    taken = [truth.box for truth in picture.faces] + [face.box for face in found]
+    height, width = image.shape[:2]
+    samples = []
+    for _ in range(count):
+        side = float(np.exp(random.uniform(np.log(20), np.log(120))))
+        left, top = random.uniform(0, max(1, width - side)), random.uniform(0, max(1, height - side))
+        box = (left, top, left + side, top + side)
+        if side >= size.smallest_face and all(overlap(box, other) < NO_FACE for other in taken):
+            samples.append(_cut(picture, image, box, None, UNCERTAIN, size))
+    return samples
 
 
-def match(labelled: Sequence[Labelled], found: Sequence[Face]) -> list[tuple[Labelled, Face | None]]:
+def write_crops(samples: Iterable[Sample], folder: Path) -> Iterator[Sample]:
+    """Write each crop as PNG into a folder of its label, and crops.csv beside them; yield each sample written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "crops.csv").open("w", newline="") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(CROP_COLUMNS.split(","))
+        for number, sample in enumerate(samples):
+            name = f"{sample.label}/{number:06}.png"
+            (folder / sample.label).mkdir(exist_ok=True)
+            (folder / name).write_bytes(encode_image(sample.crop, ".png"))
+            box = [f"{corner:.1f}" for corner in sample.box]
+            known = (name, sample.source, sample.group, sample.split, sample.label, *box)
+            writer.writerow(
+                (*known, f"{sample.face_px:.1f}", int(sample.found), f"{sample.face_score:.4f}", sample.file)
+            )
+            yield sample
+
+
+def match(labelled: Sequence[LabelledFace], found: Sequence[Face]) -> list[tuple[LabelledFace, Face | None]]:
     """Pair each labelled box with the found face that overlaps it most, each face once; None where none does."""
     pairs = sorted(
         (
@@ -158,45 +218,32 @@ def match(labelled: Sequence[Labelled], found: Sequence[Face]) -> list[tuple[Lab
     return [(truth, found[chosen[index]] if index in chosen else None) for index, truth in enumerate(labelled)]
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes.
-
-    >>> overlap((0, 0, 10, 10), (5, 0, 15, 10))
-    0.3333333333333333
-    """
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / (_area(one) + _area(other) - width * height)
+def longer_side(box: Box) -> float:
+    """Return the longer side of a box in pixels."""
+    return max(box[2] - box[0], box[3] - box[1])
 
 
-def read_picture(path: Path) -> Image:
-    """Return a picture as H x W x 3, uint8, BGR."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise FileNotFoundError(path)
-    return cast("Image", picture)
-
-
-def _cut(picture: Image, box: Box, face: Face | None, row: dict[str, str], label: str) -> Sample:
-    wide = _scaled(box, CONTEXT)
-    patch_side = CROP_SCALE * CONTEXT * _side(box)
-    size = min(LARGEST_PATCH, max(8, round(patch_side)))
+def _cut(picture: Picture, image: Image, box: Box, face: Face | None, label: str, size: _Size, edge: int = 0) -> Sample:
+    """Cut one box of an image that has `edge` pixels of border around the picture."""
+    patch_side = CROP_SCALE * CONTEXT * longer_side(box)
+    patch_size = min(size.largest_patch, max(8, round(patch_side)))
     landmarks = None
     if face:
         corner = np.array([(box[0] + box[2] - patch_side) / 2, (box[1] + box[3] - patch_side) / 2])
-        landmarks = ((np.array(face.landmarks) - corner) * (size / patch_side)).astype(np.float32)
+        landmarks = ((np.array(face.landmarks) - corner) * (patch_size / patch_side)).astype(np.float32)
     return Sample(
-        file=row["file"],
-        source=row["source"],
-        split=row["split"],
+        file=picture.name,
+        source=picture.source,
+        split=picture.split,
         label=label,
-        face_px=_side(box),
+        face_px=longer_side(box),
         found=face is not None,
-        crop=crop_face(picture, box, INPUT_SIZE),
-        patch=crop_face(picture, wide, size),
+        crop=crop_face(image, box, size.crop),
+        patch=crop_face(image, _scaled(box, CONTEXT), patch_size),
         landmarks=landmarks,
+        face_score=face.score if face else 0.0,
+        box=(box[0] - edge, box[1] - edge, box[2] - edge, box[3] - edge),
+        group=picture.group,
     )
 
 
@@ -204,11 +251,3 @@ def _scaled(box: Box, factor: float) -> Box:
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     half_width, half_height = factor * (box[2] - box[0]) / 2, factor * (box[3] - box[1]) / 2
     return (x - half_width, y - half_height, x + half_width, y + half_height)
-
-
-def _side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

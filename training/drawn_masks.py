@@ -1,8 +1,8 @@
-"""Draw masks and beards onto bare faces, worn right or wrong, by the detector's five landmarks.
+"""Draw masks onto bare faces, worn right or wrong, by the detector's five landmarks.
 
-Real pictures of badly worn masks are rare (70 training boxes in the development data), of beards too. Everything is
-drawn in the coordinates of the face: v runs down from between the eyes (0) through the mouth (1) to the chin (about
-1.75), u across, in units of the same length, so that a turned or tilted head wears its mask turned or tilted.
+Real pictures of badly worn masks are rare (107 boxes in the development data's training split). Everything is drawn in
+the coordinates of the face: v runs down from between the eyes (0) through the mouth (1) to the chin (about 1.75), u
+across, in units of the same length, so that a turned or tilted head wears its mask turned or tilted.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
     Random = np.random.Generator
     Alpha = npt.NDArray[np.float32]
 
-NOSE_OUT = (0.74, 0.9)
-CHIN = (1.15, 1.4)
-WORN_RIGHT = (0.28, 0.5)
+WORN_RIGHT = (0.2, 0.5)
 """Where the upper edge lies in the middle (v): the tip of the nose is at about 0.6, the mouth at 1."""
 
+NOSE_OUT, CHIN, FOREHEAD = (0.72, 0.95), (1.12, 1.45), (-1.15, -0.8)
+WRONG = {"nose out": 0.58, "chin": 0.28, "ear": 0.08, "forehead": 0.06}
+"""Ways of wearing it wrong and their shares: about what one meets, the rare ones often enough to be learned."""
+
 WHITE, BLACK, GREY = (240, 240, 240), (30, 30, 30), (130, 130, 130)
-COLOURS = ((225, 200, 150), WHITE, BLACK, GREY, (190, 150, 90), (150, 190, 130), (60, 60, 150))
-"""BGR: surgical blue, white, black, grey, dark blue, green, red; half of the masks have a random one instead."""
+COLOURS = ((225, 200, 150), WHITE, BLACK, GREY, (190, 150, 90), (150, 190, 130), (60, 60, 150), (200, 180, 235))
+"""BGR: surgical blue, white, black, grey, dark blue, green, red, pink; a third of the masks has a random one."""
+
+DONOR_TOP = 0.42  # where the upper edge of a well worn donor's mask is taken to lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,25 @@ class FaceFrame:
     across: Points  # one unit of u, pixels
     turn: float  # how far the nose is off the middle, in units of u: 0 when seen from the front
 
+    @property
+    def unit(self) -> float:
+        """Pixels from between the eyes to the mouth."""
+        return float(np.hypot(*self.down))
+
     def to_pixels(self, places: object) -> Points:
         """Return u, v places (N x 2) in pixels of the patch; the side turned away gets narrower."""
         points = np.asarray(places, np.float32)
         u = points[:, :1] + self.turn * (0.9 - 0.4 * np.abs(points[:, :1]))
         return (self.origin + u * self.across + points[:, 1:] * self.down).astype(np.float32)
+
+    def maps(self, side: int) -> tuple[Alpha, Alpha]:
+        """Return u and v of every pixel of a side x side patch."""
+        y, x = np.mgrid[:side, :side].astype(np.float32)
+        x, y = x - self.origin[0], y - self.origin[1]
+        square = max(self.unit, 1.0) ** 2
+        u = (x * self.across[0] + y * self.across[1]) / square - self.turn * 0.9
+        v = (x * self.down[0] + y * self.down[1]) / square
+        return u.astype(np.float32), v.astype(np.float32)
 
 
 def face_frame(landmarks: Points) -> FaceFrame:
@@ -62,70 +80,43 @@ def face_frame(landmarks: Points) -> FaceFrame:
 def draw_mask(patch: Image, landmarks: Points, random: Random, *, worn_right: bool) -> Image:
     """Return the patch (P x P x 3, uint8, BGR) with a drawn mask."""
     frame = face_frame(landmarks)
-    top = _upper_edge(random, worn_right=worn_right)
-    alpha = _filled(patch.shape[0], frame.to_pixels(_outline(random, top)), random.uniform(0.3, 1.5))
-    paint = _texture(patch.shape[0], random)
-    paint *= _shading(patch, random)[..., None]
+    way = "right" if worn_right else _wrong_way(random)
+    if way == "ear":
+        return _hang_from_ear(patch, frame, random)
+    top = _upper_edge(way, random)
+    outline = _outline(random, top, folded=way in {"chin", "forehead"})
+    alpha = filled(patch.shape[0], frame.to_pixels(outline), random.uniform(0.3, 1.5), round_off=chance(random, 0.6))
     result = patch.copy()
-    if chance(random, 0.6):
+    if chance(random, 0.65):
         _draw_loops(result, frame, random, top)
-    return _blend(result, paint, alpha)
+    return blend(result, _cloth(patch, frame, random), alpha)
 
 
 def transplant_mask(
     patch: Image, landmarks: Points, donor: Image, donor_landmarks: Points, random: Random, *, worn_right: bool
 ) -> Image:
-    """Return the patch with the mask of a donor's masked face, put where it belongs or too low."""
+    """Return the patch with the mask of a donor's masked face, put where it belongs or where it does not."""
     frame, donor_frame = face_frame(landmarks), face_frame(donor_landmarks)
-    donor_top = 0.42
-    drop = 0.0 if worn_right else _upper_edge(random, worn_right=False) - donor_top
+    way = "right" if worn_right else _wrong_way(random)
+    if way == "ear":
+        return _hang_from_ear(patch, frame, random)
+    drop = 0.0 if worn_right else _upper_edge(way, random) - DONOR_TOP
     places = np.array([[-0.9, 0.6], [0.9, 0.6], [0, 1.6]], np.float32)
-    target = frame.to_pixels(places + np.array([0, drop], np.float32))
+    shrink = np.array([1, random.uniform(0.5, 0.9) if way in {"chin", "forehead"} else 1], np.float32)
+    target = frame.to_pixels((places - [0, DONOR_TOP]) * shrink + [0, DONOR_TOP + drop])
     matrix = cv2.getAffineTransform(donor_frame.to_pixels(places), target)
     side = patch.shape[0]
-    outline = _outline(random, donor_top) + np.array([0, drop], np.float32)
-    alpha = _filled(side, frame.to_pixels(outline), random.uniform(0.5, 2.0))
+    outline = (_outline(random, DONOR_TOP) - [0, DONOR_TOP]) * shrink + [0, DONOR_TOP + drop]
+    softness = random.uniform(0.5, 2.0)
+    alpha = filled(side, frame.to_pixels(outline), softness, round_off=chance(random, 0.6))
     moved = cv2.warpAffine(donor, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _blend(patch, moved.astype(np.float32), alpha)
-
-
-def draw_beard(patch: Image, landmarks: Points, random: Random) -> Image:
-    """Return the patch with a beard around the mouth: dark at the chin, and no mask."""
-    frame = face_frame(landmarks)
-    low = random.uniform(1.6, 2.1)
-    wide = random.uniform(0.75, 1.05)
-    outline = [[-wide, 0.7], [-0.55, 0.85], [0, 0.74], [0.55, 0.85], [wide, 0.7], [0.8 * wide, 1.35], [0.35, low]]
-    outline += [[-0.35, low], [-0.8 * wide, 1.35]]
-    side = patch.shape[0]
-    alpha = _filled(side, frame.to_pixels(outline), side / random.uniform(25, 60))
-    mouth = frame.to_pixels([[0, 1.0]])[0]
-    length = float(np.hypot(*frame.down))
-    axes = (max(1, round(0.42 * length)), max(1, round(random.uniform(0.1, 0.2) * length)))
-    angle = float(np.degrees(np.arctan2(frame.across[1], frame.across[0])))
-    lips = np.zeros((side, side), np.float32)
-    cv2.ellipse(lips, (round(float(mouth[0])), round(float(mouth[1]))), axes, angle, 0, 360, 1.0, -1)
-    alpha = alpha * (1 - cv2.GaussianBlur(lips, (0, 0), max(0.6, side / 90))) * random.uniform(0.5, 0.95)
-    colour = np.array([random.uniform(15, 70)] * 3) * random.uniform([0.7, 0.8, 1.0], [1.0, 1.1, 1.4])
-    hairs = cv2.GaussianBlur(random.normal(1, 0.5, (side, side)).astype(np.float32), (0, 0), side / 200 + 0.4)
-    paint = (colour * np.clip(hairs, 0.2, 2.2)[..., None]).astype(np.float32)
-    return _blend(patch, paint, alpha.astype(np.float32))
-
-
-def hide_face(patch: Image, landmarks: Points, random: Random) -> Image:
-    """Return the patch with its face covered by the hair above it: the back of a head."""
-    frame = face_frame(landmarks)
-    side = patch.shape[0]
-    length = float(np.hypot(*frame.down))
-    centre = frame.to_pixels([[0, -1.2]])[0]
-    half = 0.35 * length
-    left, top = np.clip(np.round(centre - half), 0, side - 5).astype(int)
-    piece = patch[top : top + max(4, round(2 * half)), left : left + max(4, round(2 * half))]
-    paint = cv2.resize(np.ascontiguousarray(piece), (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    if chance(random, 0.5):
-        paint = np.ascontiguousarray(paint[::-1, ::-1])
-    paint += cv2.GaussianBlur(random.normal(0, 12, (side, side, 1)).astype(np.float32), (0, 0), 0.8)[..., None]
-    oval = [[1.15 * np.cos(angle), 0.55 + 1.35 * np.sin(angle)] for angle in np.linspace(0, 2 * np.pi, 24)]
-    return _blend(patch, paint, _filled(side, frame.to_pixels(oval), side / 40))
+    paint = np.asarray(moved, np.float32)
+    if chance(random, 0.5):  # the donor's light is not the light here
+        paint = paint * np.float32(np.clip(_brightness(patch) / max(_brightness(donor), 1.0), 0.5, 1.7))
+    result = patch.copy()
+    if chance(random, 0.4):
+        _draw_loops(result, frame, random, DONOR_TOP + drop)
+    return blend(result, paint, alpha)
 
 
 def chance(random: Random, share: float) -> bool:
@@ -133,56 +124,105 @@ def chance(random: Random, share: float) -> bool:
     return bool(random.random() < share)
 
 
-def _upper_edge(random: Random, *, worn_right: bool) -> float:
-    if worn_right:
-        return float(random.uniform(*WORN_RIGHT))
-    return float(random.uniform(*(NOSE_OUT if chance(random, 0.65) else CHIN)))
+def blend(patch: Image, paint: Alpha, alpha: Alpha) -> Image:
+    """Return the patch with paint (P x P x 3) laid over it, weighted by alpha (P x P, 0 to 1)."""
+    weight = alpha[..., None]
+    return np.clip(patch * (1 - weight) + paint * weight, 0, 255).astype(np.uint8)
 
 
-def _outline(random: Random, top: float) -> Points:
+def _wrong_way(random: Random) -> str:
+    return str(random.choice(list(WRONG), p=list(WRONG.values())))
+
+
+def _upper_edge(way: str, random: Random) -> float:
+    limits = {"right": WORN_RIGHT, "nose out": NOSE_OUT, "chin": CHIN, "forehead": FOREHEAD}[way]
+    return float(random.uniform(*limits))
+
+
+def _outline(random: Random, top: float, *, folded: bool = False) -> Points:
     """Return the outline of a mask whose upper edge is at `top` in the middle, as u, v places."""
-    low = max(random.uniform(1.6, 1.95), top + random.uniform(0.6, 0.95))
-    wide = random.uniform(0.92, 1.15)
-    droop = random.uniform(0.0, 0.22)  # how much lower the edge is at the cheeks
+    low = top + random.uniform(0.45, 0.8) if folded else max(random.uniform(1.6, 1.95), top + random.uniform(0.6, 0.95))
+    wide = random.uniform(0.85, 1.15)
+    droop = random.uniform(-0.05, 0.22)  # how much lower the edge is at the cheeks
     corner = top + droop + random.uniform(0.0, 0.1)
     bottom = random.uniform(0.25, 0.6)
     middle = random.uniform(0.0, 0.12)  # a folded mask has a ridge, a flat one an even edge
     right = [[0.0, top], [0.3, top + middle], [wide, corner], [wide, (corner + low) / 2], [bottom, low]]
     left = [[-u, v] for u, v in reversed(right[1:])]
-    tilt = random.normal(0, 0.03)
+    tilt = random.normal(0, 0.04)
     return np.array([[u, v + tilt * u] for u, v in right + left], np.float32)
 
 
-def _filled(side: int, outline: Points, softness: float) -> Alpha:
-    """Return the inside of an outline as weights 0 to 1 with soft edges."""
+def _hang_from_ear(patch: Image, frame: FaceFrame, random: Random) -> Image:
+    """Return the patch with a mask that hangs beside the cheek on one loop."""
+    ear = -1 if chance(random, 0.5) else 1
+    angle = ear * random.uniform(0.6, 1.7)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    centre = np.array([ear * random.uniform(0.8, 1.15), random.uniform(0.9, 1.5)], np.float32)
+    shape = _outline(random, -0.55, folded=True) * [random.uniform(0.6, 0.95), random.uniform(1.0, 1.5)]
+    outline = (shape - shape.mean(axis=0)) @ turn.T + centre
+    result = patch.copy()
+    ends = frame.to_pixels([[ear * 1.0, random.uniform(0.05, 0.35)], centre.tolist()])
+    _line(result, ends, random)
+    alpha = filled(patch.shape[0], frame.to_pixels(outline), random.uniform(0.3, 1.5), round_off=True)
+    return blend(result, _cloth(patch, frame, random), alpha)
+
+
+def filled(side: int, outline: Points, softness: float, *, round_off: bool = False) -> Alpha:
+    """Return the inside of an outline as weights 0 to 1 with soft edges, its corners rounded if asked."""
     alpha = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(alpha, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return cast("Alpha", cv2.GaussianBlur(alpha.astype(np.float32) / 255, (0, 0), max(0.3, softness)))
+    cv2.fillPoly(alpha, [np.round(np.asarray(outline) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    weights = alpha.astype(np.float32) / 255
+    if round_off:
+        weights = np.clip((cv2.GaussianBlur(weights, (0, 0), side / 32) - 0.5) * 6 + 0.5, 0, 1)
+    return cast("Alpha", cv2.GaussianBlur(weights, (0, 0), max(0.3, softness)))
 
 
-def _texture(side: int, random: Random) -> Alpha:
-    """Return side x side x 3 float32 of cloth: plain, pleated, striped, dotted or patterned."""
-    if chance(random, 0.5):
-        colour = np.array(COLOURS[random.integers(len(COLOURS))]) * random.uniform(0.8, 1.1)
+def _cloth(patch: Image, frame: FaceFrame, random: Random) -> Alpha:
+    """Return P x P x 3 float32 of cloth, patterned along the face, rounded by shadow, lit as the skin was."""
+    side = patch.shape[0]
+    if chance(random, 0.67):
+        colour = np.array(COLOURS[random.integers(len(COLOURS))]) * random.uniform(0.75, 1.1)
     else:
         colour = random.uniform(10, 245, 3)
-    paint = np.ones((side, side, 3), np.float32) * np.clip(colour, 5, 250)
-    rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    period = side / random.uniform(8, 30)
-    angle = random.uniform(-0.3, 0.3)
-    kind = random.choice(["plain", "pleats", "stripes", "dots", "cloth"], p=[0.35, 0.3, 0.12, 0.08, 0.15])
+    paint = np.ones((side, side, 3), np.float32) * np.clip(colour, 5, 250).astype(np.float32)
+    u, v = frame.maps(side)
+    _pattern(paint, u, v, random)
+    if chance(random, 0.2):  # a valve, or a logo
+        place = np.array([random.uniform(-0.5, 0.5), random.uniform(0.9, 1.3)])
+        disc = np.hypot(u - place[0], v - place[1]) < random.uniform(0.1, 0.22)
+        paint[disc] = random.uniform(20, 245, 3)
+    shade = 1 - np.float32(random.uniform(0, 0.3)) * np.minimum(u * u, 1.5)
+    if chance(random, 0.5):  # creases
+        creases = cv2.resize(
+            random.normal(1, 0.08, (7, 7)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC
+        )
+        shade = shade * creases
+    lit = np.asarray(shade * _shading(patch, random), np.float32)
+    return np.asarray(np.clip(paint * lit[..., None], 0, 255), np.float32)
+
+
+def _pattern(paint: Alpha, u: Alpha, v: Alpha, random: Random) -> None:
+    """Draw pleats, stripes, dots or blots into a cloth of one colour."""
+    across = v + np.float32(random.uniform(-0.25, 0.25)) * u * u
+    waves = 2 * np.pi * random.uniform(2.5, 8)
+    kind = random.choice(["plain", "pleats", "stripes", "dots", "cloth"], p=[0.4, 0.28, 0.1, 0.07, 0.15])
     if kind == "pleats":
-        paint *= 1 - 0.15 * (np.sin((rows + angle * columns) * 2 * np.pi / period) - 0.7 > 0)[..., None]
+        paint *= 1 - np.float32(random.uniform(0.05, 0.2)) * (np.sin(waves * across) > 0.7)[..., None]
     elif kind == "stripes":
-        chosen = np.sin((rows * np.cos(5 * angle) + columns * np.sin(5 * angle)) * 2 * np.pi / period) > 0
-        paint[chosen] = random.uniform(10, 245, 3)
+        angle = random.uniform(0, np.pi)
+        paint[np.sin(waves * (np.cos(angle) * u + np.sin(angle) * across)) > 0] = random.uniform(10, 245, 3)
     elif kind == "dots":
-        dots = np.sin(rows * 2 * np.pi / period) * np.sin(columns * 2 * np.pi / period)
-        paint[dots - 0.4 > 0] = random.uniform(10, 245, 3)
+        paint[np.sin(waves * u) * np.sin(waves * v) > 0.4] = random.uniform(10, 245, 3)
     elif kind == "cloth":
-        blots = random.normal(1, 0.3, (9, 9, 3)).astype(np.float32)
-        paint *= cv2.resize(blots, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(paint, 0, 255).astype(np.float32)
+        size = int(random.integers(6, 24))
+        blots = random.normal(1, 0.35, (size, size, 3)).astype(np.float32)
+        paint *= cv2.resize(blots, paint.shape[:2], interpolation=cv2.INTER_CUBIC)
+
+
+def _brightness(picture: Image) -> float:
+    side = picture.shape[0]
+    return float(picture[side // 4 : 3 * side // 4, side // 4 : 3 * side // 4].mean())
 
 
 def _shading(patch: Image, random: Random) -> Alpha:
@@ -190,20 +230,18 @@ def _shading(patch: Image, random: Random) -> Alpha:
     grey = cv2.GaussianBlur(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), patch.shape[0] / 12)
     light = np.clip(grey / max(1.0, float(grey.mean())), 0.5, 1.6)
     strength = np.float32(random.uniform(0.2, 0.8))
-    return np.asarray(1 + strength * (light - 1), np.float32)
+    dim = np.clip(_brightness(patch) / 130, 0.35, 1.1) ** np.float32(random.uniform(0.3, 1.0))  # no white mask at night
+    return np.asarray((1 + strength * (light - 1)) * dim, np.float32)
 
 
 def _draw_loops(picture: Image, frame: FaceFrame, random: Random, top: float) -> None:
     """Draw ear loops in place."""
-    tone = float(random.uniform(20, 250))
-    width = max(1, round(picture.shape[0] / 110))
     for side in (-1, 1):
         for corner in (top + 0.15, top + 0.9):
-            ends = frame.to_pixels([[side * 0.95, corner], [side * 1.3, random.uniform(0.1, 0.5)]])
-            start, stop = np.round(ends).astype(int).tolist()
-            cv2.line(picture, start, stop, (tone, tone, tone), width, cv2.LINE_AA)
+            _line(picture, frame.to_pixels([[side * 0.95, corner], [side * 1.2, random.uniform(0.1, 0.5)]]), random)
 
 
-def _blend(patch: Image, paint: Alpha, alpha: Alpha) -> Image:
-    weight = alpha[..., None]
-    return np.clip(patch * (1 - weight) + paint * weight, 0, 255).astype(np.uint8)
+def _line(picture: Image, ends: Points, random: Random) -> None:
+    tone = float(random.uniform(20, 250))
+    start, stop = np.round(ends).astype(int).tolist()
+    cv2.line(picture, start, stop, (tone, tone, tone), max(1, round(picture.shape[0] / 110)), cv2.LINE_AA)

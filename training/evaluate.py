@@ -1,224 +1,284 @@
-"""Report what the shipped models get right: on crops, by size, and end to end on scenes; prints and writes JSON.
+"""Put a question to one or two pairs of models about one data set, and gather the answer as one report.
 
-    python -m training.evaluate --data ../shared/data/dev --faces detector/models/face_yunet_2023mar.onnx \
-        --masks detector/models/mask_mobilenetv2.onnx --split test --output runs/first/report.json
-
-Shares come with their counts and 95 % intervals: the test split holds few bare and few badly worn faces.
+`maskwatch evaluate` is the command for it. Pictures go through the product's own path, or the answers come from the
+lines that `maskwatch image --json` or any other program wrote.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections import Counter
+import hashlib
+import sys
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from detector.engine import Engine
-from detector.faces import FaceFinder
-from detector.masks import MaskJudge, Thresholds, judge
-from maskwatch.domain import MaskState
-from maskwatch.imaging import CROP_SCALE, crop_face
-from maskwatch.model_contract import MASK_CLASSES
-from training.crops import (
-    INPUT_SIZE,
-    SMALLEST_FACE,
-    UNCERTAIN,
-    Sample,
-    cut_portraits,
-    cut_scenes,
-    match,
-    read_boxes,
-    read_manifest,
-    read_picture,
+from detector.masks import MaskJudge
+from detector.pipeline import FACE_MODEL, MASK_MODEL, model_path, open_pipeline
+from maskwatch.errors import ConfigError
+from maskwatch.settings import DetectorSettings
+from training.clips import read_clips, score_clips
+from training.datasets import apply_labels, read_dataset
+from training.end_to_end import (
+    MIN_FACE,
+    OwnClassifier,
+    again,
+    by_lines,
+    by_pipeline,
+    fingerprint,
+    read_boxes_file,
+    read_lines,
+    scorable,
+    score,
 )
+from training.peer import Peer, read_preprocessing
+from training.provenance import revision
+from training.tables import Faces, agreed, compare, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    import numpy.typing as npt
+    from detector.pipeline import MaskPipeline
+    from training.clips import Clip
+    from training.datasets import Picture
+    from training.end_to_end import Classifier, Judge
+    from training.tables import Table
 
-    from maskwatch.domain import Image
+    Track = Callable[[Sequence[Picture]], Iterable[Picture]]
 
-    Floats = npt.NDArray[np.float32]
-    Table = dict[str, object]
+STILLS_SCORE, STREAM_SCORE = 0.5, 0.6
+"""Scores of the face detector that `maskwatch image` and the service begin with."""
 
-SIZES = ((SMALLEST_FACE, 24), (24, 32), (32, 64), (64, 10_000))
-"""Slices of face size in pixels of the picture, upper end excluded."""
-
-SHRUNK = (20, 24, 32, 48, 64)
-"""Face sizes in pixels that portraits are shrunk to, to see what distance alone costs."""
-
-SCENE_FACE = 32  # pixels of the labelled box's height from which scenes count: the published figures' limit
-BINS = 15  # of confidence, for the calibration error
-RIGHT = {
-    "mask": {MaskState.MASK},
-    "no_mask": {MaskState.NO_MASK},
-    "incorrect": {MaskState.INCORRECT, MaskState.NO_MASK},
-}
-"""States that count as right end to end; unknown and not found never do."""
+SPLITS = ("train", "val", "test", "all")
+REPEATS = 20  # runs whose median is the time of one
 
 
-def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a share.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two that can be compared: a model, a peer's model, or lines that were written before."""
 
-    >>> tuple(round(end, 3) for end in wilson(27, 27))
-    (0.875, 1.0)
-    """
-    if not total:
-        return (0.0, 1.0)
-    share = right / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return (max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+    model: str = ""  # file; empty for the shipped one
+    peer: str = ""  # preprocessing of a foreign model, as training.peer reads it
+    lines: str = ""  # file of JSON lines, "-" for standard input
+
+    @property
+    def is_own(self) -> bool:
+        """It is a model of this product."""
+        return not self.peer and not self.lines
 
 
-def calibration_error(probabilities: Floats, truths: npt.NDArray[np.int64]) -> float:
-    """Return how far confidence is from the share that is right, on average over BINS of confidence.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    data: Path  # folder of a data set, or a boxes.csv
+    side: Side = Side()
+    other: Side | None = None
+    face: str = ""  # face detector; empty for the shipped one
+    split: str = ""  # one of SPLITS; empty for test where the data has it, else all
+    only: tuple[str, ...] = ()  # sources; empty for all
+    labels: Path | None = None
+    min_face: float = MIN_FACE
+    stream: bool = False  # the service's path, at one size, instead of that for photographs
+    face_score: float | None = None
+    provider: Any = "auto"
+
+
+def evaluate(question: Question, track: Track = iter) -> Table:
+    """Return the report as a dictionary that JSON can hold.
 
     Args:
-        probabilities: N x classes.
-        truths: N class indices.
+        question: whose files are missing or wrong raises ConfigError or ModelMismatch.
+        track: wraps the pictures, to show how far it is.
     """
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truths
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    chosen = [bins == place for place in range(BINS)]
-    gaps = [abs(confidence[one].mean() - right[one].mean()) * one.mean() for one in chosen if one.any()]
-    return float(sum(gaps))
-
-
-def scores(probabilities: Floats, truths: npt.NDArray[np.int64], unknown_below: float) -> Table:
-    """Return all figures of one slice of crops, argmax unless said otherwise."""
-    guesses = probabilities.argmax(axis=1)
-    size = len(MASK_CLASSES)
-    confusion = np.zeros((size, size), int)
-    np.add.at(confusion, (truths, guesses), 1)
-    present = [index for index in range(size) if confusion[index].sum()]
-    judged = probabilities.max(axis=1) >= unknown_below
-    right = guesses == truths
-    return {
-        "faces": len(truths),
-        "accuracy": share(int(right.sum()), len(truths)),
-        "balanced_accuracy": float(np.mean([confusion[index, index] / confusion[index].sum() for index in present])),
-        "recall": {MASK_CLASSES[index]: share(confusion[index, index], confusion[index].sum()) for index in present},
-        "precision": {
-            MASK_CLASSES[index]: share(confusion[index, index], confusion[:, index].sum())
-            for index in range(size)
-            if confusion[:, index].sum()
+    pictures, split = pick_pictures(question)
+    sides = [question.side] + ([question.other] if question.other else [])
+    pipeline = None if all(side.lines for side in sides) else _open_pipeline(question)
+    answers = [
+        _open_own(side, pipeline)
+        if pipeline and side is question.side and side.is_own
+        else _open_side(side, pipeline, question.provider)
+        for side in sides
+    ]
+    finders = [by_pipeline(pipeline)] if pipeline and not question.side.is_own else []
+    judges = finders + [answer.judge for answer in answers]
+    scorings = score(track(pictures), judges, min_face=question.min_face)[len(finders) :]
+    if not scorings[0].outcomes:
+        raise ConfigError(f"{question.data}: no labelled face of {question.min_face:g} px or more in split {split}")
+    face = model_path(question.face, FACE_MODEL)
+    settings = _settings(question, pipeline, answers[0].classifier)
+    report: Table = {
+        "model": answers[0].described,
+        "face": _described(face, pipeline.finder.model_name)
+        if pipeline and not question.side.lines
+        else {"file": None, "name": "the one the lines were made with", "sha256": None, "bytes": None},
+        "data": {
+            "name": _name(question.data),
+            "fingerprint": fingerprint(pictures),
+            "split": split,
+            "sources": sorted({picture.source for picture in pictures}),
+            "min_face_px": question.min_face,
+            "pictures": len(pictures),
+            "faces": len(scorings[0].outcomes),
         },
-        "confusion_rows_are_truth": confusion.tolist(),
-        "calibration_error": calibration_error(probabilities, truths),
-        "judged": share(int(judged.sum()), len(truths)),
-        "accuracy_of_judged": share(int((right & judged).sum()), int(judged.sum())),
+        "settings": settings,
+        "revision": revision(),
+        **tables(scorings[0], settings.get("unknown_below")),
+        "cost": cost(pipeline, answers[0].classifier) if pipeline and answers[0].classifier else {},
     }
-
-
-def share(right: int, total: int) -> Table:
-    """Return a share with its counts and its 95 % interval."""
-    low, high = wilson(int(right), int(total))
-    value = int(right) / max(1, int(total))
-    return {"share": round(value, 4), "of": int(total), "low": round(low, 4), "high": round(high, 4)}
-
-
-def on_crops(samples: Sequence[Sample], masks: MaskJudge) -> Table:
-    """Score the classifier on crops cut as the service cuts them: all, by source, by size, and shrunk."""
-    known = [sample for sample in samples if sample.label in MASK_CLASSES and sample.face_px >= SMALLEST_FACE]
-    truths = np.array([MASK_CLASSES.index(sample.label) for sample in known])
-    probabilities = masks.probabilities([sample.crop for sample in known])
-    sources = np.array(["scenes" if sample.source == "kaggle" else "portraits" for sample in known])
-    pixels = np.array([sample.face_px for sample in known])
-    limit = masks.unknown_below
-    report: Table = {"all": scores(probabilities, truths, limit)}
-    for source in sorted(set(sources)):
-        chosen = sources == source
-        report[source] = scores(probabilities[chosen], truths[chosen], limit)
-    for low, high in SIZES:
-        chosen = (sources == "scenes") & (pixels >= low) & (pixels < high)
-        if chosen.any():
-            report[f"scenes, {low}-{high} px"] = scores(probabilities[chosen], truths[chosen], limit)
-    portraits = [sample for sample, source in zip(known, sources, strict=True) if source == "portraits"]
-    for size in SHRUNK:
-        shrunk = masks.probabilities([shrink(sample.crop, size) for sample in portraits])
-        report[f"portraits shrunk to {size} px"] = scores(shrunk, truths[sources == "portraits"], limit)
-    no_faces = [sample.crop for sample in samples if sample.label == UNCERTAIN]
-    if no_faces:
-        unsure = masks.probabilities(no_faces)
-        bare = MASK_CLASSES.index("no_mask")
-        report["found by the detector, labelled by nobody"] = {
-            "unknown": share(int((unsure.max(axis=1) < limit).sum()), len(unsure)),
-            "no_mask": share(int(((unsure.argmax(axis=1) == bare) & (unsure.max(axis=1) >= limit)).sum()), len(unsure)),
+    if question.other:
+        report["comparison"] = {
+            "model": answers[1].described,
+            "agreed": agreed(Faces(scorings[1].outcomes)),
+            "states": compare(scorings[0].outcomes, scorings[1].outcomes),
         }
     return report
 
 
-def shrink(crop: Image, face_px: int) -> Image:
-    """Return a crop as it would be of a face of so many pixels."""
-    side = round(CROP_SCALE * face_px)
-    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-    interpolation = cv2.INTER_AREA if side >= INPUT_SIZE else cv2.INTER_CUBIC
-    return cast("Image", cv2.resize(small, (INPUT_SIZE, INPUT_SIZE), interpolation=interpolation))
+def evaluate_clips(
+    question: Question, folder: Path, every: int, track: Callable[[Sequence[Clip]], Any] = iter
+) -> Table:
+    """Return what the service's path tells on the clips of a folder.
+
+    Args:
+        question: its models and face score; its data is not looked at.
+        folder: with ground_truth.yaml.
+        every: look at every so many frames; 0 for about six a second.
+        track: wraps the clips, to show how far it is.
+    """
+    if not question.side.is_own:
+        raise ConfigError("--clips: only models of this product can be played clips; leave out --peer and --lines")
+    pipeline = _open_pipeline(replace(question, stream=True))
+    described = _open_own(question.side, pipeline).described
+    return {"model": described, **score_clips(read_clips(folder), pipeline, every=every, track=track)}
 
 
-def on_scenes(data: Path, split: str, finder: FaceFinder, masks: MaskJudge) -> Table:
-    """Score finding and judging together on det_kaggle853, labelled boxes of SCENE_FACE pixels and more."""
-    boxes = read_boxes(data)
-    thresholds = Thresholds(unknown_below=masks.unknown_below)
-    told: dict[str, Counter[str]] = {label: Counter() for label in MASK_CLASSES}
-    for row in read_manifest(data):
-        if row["source"] != "kaggle" or row["split"] != split:
-            continue
-        picture = read_picture(data / row["file"])
-        found = finder.find([picture])[0]
-        for truth, face in match(boxes.get(row["file"], []), found):
-            if truth.box[3] - truth.box[1] < SCENE_FACE:
-                continue
-            if face is None:
-                told[truth.label]["not found"] += 1
-                continue
-            row_of = masks.probabilities([crop_face(picture, face.box, masks.crop_size)])[0]
-            state = judge(dict(zip(masks.classes, row_of.tolist(), strict=True)), face, thresholds)
-            told[truth.label][state.value] += 1
+def pick_pictures(question: Question) -> tuple[list[Picture], str]:
+    """Return the pictures that are asked about, and the split they are of."""
+    pictures = read_data(question.data, question.labels)
+    splits = {picture.split for picture in pictures}
+    split = question.split or ("test" if "test" in splits else "all")
+    if split != "all":
+        pictures = [picture for picture in pictures if picture.split == split]
+        if not pictures:
+            known = ", ".join(sorted(splits - {""})) or "none"
+            raise ConfigError(f"{question.data}: no pictures of split {split}; it has {known}. Try --split all")
+    if question.only:
+        names = {picture.source for picture in pictures}
+        for wanted in question.only:
+            if wanted not in names:
+                raise ConfigError(f"{question.data}: no source {wanted!r}; it has {', '.join(sorted(names))}")
+        pictures = [picture for picture in pictures if picture.source in question.only]
+    return [picture for picture in pictures if scorable(picture, question.min_face)], split
+
+
+def read_data(data: Path, labels: Path | None = None) -> list[Picture]:
+    """Return the pictures of a data set's folder or of a single boxes.csv, hand-made labels put over them."""
+    pictures = read_boxes_file(data) if data.is_file() else read_dataset(data)
+    return apply_labels(pictures, labels) if labels else pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """One side, opened."""
+
+    judge: Judge
+    described: Table
+    classifier: Classifier | None = None  # None for lines
+
+
+def _open_pipeline(question: Question) -> MaskPipeline:
+    """Open the product with the first side's model; where that is a peer or lines, the shipped one finds the faces."""
+    settings = DetectorSettings(
+        face_model=question.face,
+        mask_model=question.side.model if question.side.is_own else "",
+        face_score=question.face_score or (STREAM_SCORE if question.stream else STILLS_SCORE),
+        provider=question.provider,
+    )
+    return open_pipeline(settings, stills=not question.stream)[0]
+
+
+def _open_own(side: Side, pipeline: MaskPipeline) -> _Answers:
+    described = _described(model_path(side.model, MASK_MODEL), pipeline.judge.model_name)
+    return _Answers(by_pipeline(pipeline), described, OwnClassifier(pipeline.judge, pipeline.thresholds))
+
+
+def _open_side(side: Side, pipeline: MaskPipeline | None, provider: Any) -> _Answers:
+    """Open a side that judges the faces the pipeline found, or that needs no pipeline."""
+    if side.lines or pipeline is None:
+        where = "standard input" if side.lines == "-" else side.lines
+        text = sys.stdin.read() if side.lines == "-" else _read(Path(side.lines))
+        name = Path(where).name
+        described = {"file": name, "name": f"lines of {name}", "sha256": _hash(text.encode()), "bytes": None}
+        return _Answers(by_lines(read_lines(text.splitlines(), where), where), described)
+    file = model_path(side.model, MASK_MODEL)
+    if side.peer:
+        peer = Peer(file, read_preprocessing(side.peer), provider=provider)
+        return _Answers(again(peer), _described(file, peer.name) | {"preprocessing": side.peer}, peer)
+    masks = MaskJudge(engine=Engine(model=file, provider=provider))
+    own = OwnClassifier(masks, replace(pipeline.thresholds, unknown_below=masks.unknown_below))
+    return _Answers(again(own), _described(file, masks.model_name), own)
+
+
+def _settings(question: Question, pipeline: MaskPipeline | None, classifier: Classifier | None) -> Table:
+    if pipeline is None or classifier is None:
+        return {"path": "lines"}
+    limits = classifier.thresholds
     return {
-        label: {
-            "found_and_right": share(sum(counts[state.value] for state in RIGHT[label]), counts.total()),
-            "told": dict(counts),
-        }
-        for label, counts in told.items()
+        "path": "stream" if question.stream else "stills",
+        "face_score": pipeline.thresholds.min_face_score,
+        "unknown_below": limits.unknown_below,
+        "min_frontness": limits.min_frontness,
     }
 
 
-def evaluate(data: Path, faces: Path, mask_model: Path, split: str) -> Table:
-    """Return the whole report of one split."""
-    masks = MaskJudge(engine=Engine(model=mask_model, provider="cpu"))
-    finder = FaceFinder(engine=Engine(model=faces, provider="cpu"))
-    samples = [*cut_portraits(data, faces, (split,)), *cut_scenes(data, faces, (split,))]
+def cost(pipeline: MaskPipeline, classifier: Classifier) -> Table:
+    """Return what a face and a picture cost on this machine, in wall-clock and processor milliseconds.
+
+    The processor's time is what energy follows; it counts all threads.
+    """
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 255, (384, 640, 3)).astype(np.uint8)
+    eight = [(40.0 + 60 * place, 100.0, 90.0 + 60 * place, 160.0) for place in range(8)]
     return {
-        "split": f"dev/{split}",
-        "model": masks.model_name,
-        "unknown_below": masks.unknown_below,
-        "crops": on_crops(samples, masks),
-        f"end_to_end, scenes, faces >= {SCENE_FACE} px": on_scenes(data, split, finder, masks),
+        "one face": _timed(lambda: classifier.judge_faces(picture, eight[:1])),
+        "a face among eight": {
+            name: round(value / 8, 3) for name, value in _timed(lambda: classifier.judge_faces(picture, eight)).items()
+        },
+        "finding faces, 640 x 384": _timed(lambda: pipeline.finder.find([picture])),
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read the command line, print the report, write it where asked."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--faces", type=Path, required=True, help="the face detector, ONNX")
-    parser.add_argument("--masks", type=Path, required=True, help="the mask classifier, ONNX")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
-    parser.add_argument("--output", type=Path, help="where to write the report as JSON")
-    chosen = parser.parse_args(arguments)
-    report = evaluate(chosen.data, chosen.faces, chosen.masks, chosen.split)
-    text = json.dumps(report, indent=2)
-    print(text)
-    if chosen.output:
-        chosen.output.write_text(text)
+def _timed(work: Callable[[], object]) -> dict[str, float]:
+    work()
+    wall, processor = [], []
+    for _ in range(REPEATS):
+        began, spent = time.perf_counter(), time.process_time()
+        work()
+        wall.append(time.perf_counter() - began)
+        processor.append(time.process_time() - spent)
+    return {"ms": round(1000 * float(np.median(wall)), 3), "processor ms": round(1000 * float(np.mean(processor)), 3)}
 
 
-if __name__ == "__main__":
-    main()
+def _described(file: Path, name: str) -> Table:
+    data = file.read_bytes()
+    return {"file": file.name, "name": name, "sha256": _hash(data), "bytes": len(data)}
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(file: Path) -> str:
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file of lines")
+    return file.read_text(encoding="utf-8")
+
+
+def _name(data: Path) -> str:
+    """Return a data set's name without the machine's folders."""
+    resolved = data.resolve()
+    return f"{resolved.parent.name}/{resolved.name}" if data.is_file() else resolved.name

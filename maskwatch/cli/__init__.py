@@ -29,6 +29,10 @@ COMMANDS = {
     "image": "pictures",
     "video": "pictures",
     "demo": "demo",
+    "data": "data",
+    "train": "train",
+    "models": "models",
+    "evaluate": "evaluate",
 }
 """Every command and the module of this package that holds it."""
 

@@ -40,7 +40,7 @@ def make_engine(contract: ModelContract) -> ScriptedEngine:
     """An engine that calls bright crops mask and dark ones no_mask."""
 
     def answer(batch: np.ndarray) -> dict[str, np.ndarray]:
-        bright = (batch.mean(axis=(1, 2, 3)) + 1) / 2
+        bright = batch.mean(axis=(1, 2, 3)) / 255
         return {"probabilities": np.stack([bright, 1 - bright, 0 * bright], axis=1)}
 
     return ScriptedEngine(contract=contract, answer=answer)
@@ -108,12 +108,12 @@ def test_no_crops_no_run() -> None:
 
 
 def test_the_model_is_fed_as_it_was_trained() -> None:
-    """RGB in [-1, 1]: a blue crop has its last channel at one."""
+    """Bytes, blue first, as the crop was cut."""
     engine = make_engine(make_contract())
     blue = np.zeros((64, 64, 3), np.uint8)
     blue[..., 0] = 255
     MaskJudge(engine=engine).probabilities([blue])
-    np.testing.assert_allclose(engine.fed[0][0, 5, 5], [-1, -1, 1])
+    np.testing.assert_allclose(engine.fed[0][0, 5, 5], [255, 0, 0])
 
 
 @pytest.mark.parametrize(

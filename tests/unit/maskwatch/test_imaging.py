@@ -69,13 +69,13 @@ def test_crop_of_a_view() -> None:
 
 
 def test_model_input() -> None:
-    """Black is -1, white is 1, and red comes first."""
+    """Crops go in as they are: bytes, blue first."""
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 2] = 255
     batch = to_model_input([red, red])
     assert batch.shape == (2, 4, 4, 3)
-    assert batch.dtype == np.float32
-    assert batch[1, 0, 0].tolist() == [1.0, -1.0, -1.0]
+    assert batch.dtype == np.uint8
+    assert batch[1, 0, 0].tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""What training.face_recall promises: it counts what was found, by state, size and threshold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from detector.faces import Face
+from training.datasets import LabelledFace, Picture
+from training.face_recall import main, search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+MARKS = ((0.0, 0.0),) * 5
+
+
+def test_found_missed_and_unexplained_are_told_apart(tmp_path: Path) -> None:
+    """One face found with 0.8, one missed, one small one found, and a find where nobody labelled a face."""
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), np.zeros((200, 300, 3), np.uint8))
+    faces = (
+        LabelledFace("mask", (10, 10, 50, 60)),
+        LabelledFace("mask", (100, 10, 140, 60)),
+        LabelledFace("no_mask", (200, 10, 220, 30)),
+        LabelledFace("ignore", (10, 120, 60, 180)),
+    )
+    finds = [
+        Face((12, 12, 50, 60), MARKS, 0.8),
+        Face((200, 10, 221, 31), MARKS, 0.5),
+        Face((100, 120, 150, 180), MARKS, 0.4),
+        Face((10, 120, 60, 180), MARKS, 0.9),
+        Face((200, 120, 210, 130), MARKS, 0.9),
+    ]
+    done = search([Picture(file, "a.png", "s", faces=faces, complete=True)], lambda _: finds)
+    assert done.recall("mask", 0.5) | {"low": 0, "high": 0} == {"found": 1, "of": 2, "low": 0, "high": 0}
+    assert done.recall("mask", 0.9)["found"] == 0
+    assert done.recall("no_mask", 0.3)["of"] == 0
+    assert done.recall("no_mask", 0.3, 16, 32) | {"low": 0, "high": 0} == {"found": 1, "of": 1, "low": 0, "high": 0}
+    assert done.unexplained == (0.4,)
+    assert done.unexplained_per_picture(0.3) == 1
+    assert done.unexplained_per_picture(0.5) == 0
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a data set with one picture and no face in sight nothing is found, and that is said."""
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "data" / "images" / "a.png"), np.full((120, 160, 3), 90, np.uint8))
+    (tmp_path / "data" / "boxes.csv").write_text("file,label,xmin,ymin,xmax,ymax\nimages/a.png,with_mask,10,10,60,70\n")
+    manifest = "file,source,label,group,split\nimages/a.png,web,,1,val\n"
+    (tmp_path / "data" / "manifest.csv").write_text(manifest)
+    main(["--data", str(tmp_path / "data"), "--side", "160", "--output", str(tmp_path / "r.json")])
+    assert "0.0% of 1" in capsys.readouterr().out
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["searches"]["160"]["0.5"]["recall"]["mask"]["of"] == 1
+    assert report["searches"]["still"]["0.2"]["by_height"]["32-64"]["mask"] == {
+        "found": 0,
+        "of": 1,
+        "low": 0.0,
+        "high": 0.7935,
+    }
