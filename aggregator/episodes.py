@@ -28,6 +28,8 @@ UPDATE_EVERY_S = 10.0
 MASK_ON = "mask_on"
 LEFT = "left"
 CAMERA_LOST = "camera_lost"
+OFF_HOURS = "off_hours"
+STILL_FACE = "still_face"
 CONFIRMED = "no_mask"
 
 
@@ -46,18 +48,19 @@ def follow_person(
     """
     if event is None:
         return _open_no_mask(evidence, box, at, camera_id, rule)
-    current = replace(
+    has_mask = evidence.close_s is not None and evidence.close_s >= rule.close_after_s
+    if not has_mask and (at - event.updated_at < UPDATE_EVERY_S or evidence.faces <= event.faces):
+        return None
+    return replace(
         event,
+        state=EventState.CLOSED if has_mask else EventState.UPDATED,
         updated_at=at,
+        closed_at=at if has_mask else None,
         box=box,
         faces=max(event.faces, evidence.faces),
         confidence=round(max(event.confidence, evidence.peak), 4),
+        reason=MASK_ON if has_mask else event.reason,
     )
-    if evidence.close_s is not None and evidence.close_s >= rule.close_after_s:
-        return replace(current, state=EventState.CLOSED, closed_at=at, reason=MASK_ON)
-    if at - event.updated_at >= UPDATE_EVERY_S and current.faces > event.faces:
-        return replace(current, state=EventState.UPDATED)
-    return None
 
 
 def close(event: Event, reason: str, closed_at: float, at: float) -> Event:

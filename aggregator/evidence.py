@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maskwatch.domain import Detection, FrameId, MaskState
+from maskwatch.settings import IncorrectPolicy
 
 if TYPE_CHECKING:
     from maskwatch.settings import RuleSettings
 
 Box = tuple[float, float, float, float]
+
+_NO_MASK, _INCORRECT = MaskState.NO_MASK.value, MaskState.INCORRECT.value
 
 BOUND = 4.0
 """Least bound of the log-odds. One wrong face takes it to 2.5, which is still a probability of 0.92."""
@@ -64,7 +67,7 @@ class Evidence:
         """Take in one face that can be judged."""
         step_s = FIRST_STEP_S if self.judged_at is None else min(LONGEST_STEP_S, max(0.0, at - self.judged_at))
         bound = max(BOUND, log_odds(rule.open_confidence) + MARGIN, MARGIN - log_odds(rule.close_confidence))
-        said = say(detection) * weight * GAIN_PER_S * step_s
+        said = say(detection, rule.incorrect) * weight * GAIN_PER_S * step_s
         self.log_odds = min(bound, max(-bound, self.log_odds + said))
         self.judged_at = at
         self.seen[detection.state.value] = self.seen.get(detection.state.value, 0) + 1
@@ -96,6 +99,10 @@ class Evidence:
         self.open_s = _held(self.open_s, passed_s, speaks=self.probability >= rule.open_confidence)
         self.close_s = _held(self.close_s, passed_s, speaks=self.probability <= rule.close_confidence)
 
+    def begin_anew(self) -> None:
+        """Forget how long it has spoken for opening, and where that began: the next episode is another one."""
+        self.began, self.faces, self.peak, self.open_s = None, 0, 0.0, None
+
     def verdict(self, rule: RuleSettings, least_faces: int) -> MaskState:
         """Return how this person is, as far as is known by now."""
         if sum(self.seen.values()) < least_faces:
@@ -104,7 +111,7 @@ class Evidence:
             return MaskState.NO_MASK
         if self.probability > rule.close_confidence:
             return MaskState.UNKNOWN
-        incorrect = self.seen.get(MaskState.INCORRECT.value, 0)
+        incorrect = 0 if rule.incorrect is IncorrectPolicy.AS_MASK else self.seen.get(MaskState.INCORRECT.value, 0)
         return MaskState.INCORRECT if incorrect > self.seen.get(MaskState.MASK.value, 0) else MaskState.MASK
 
 
@@ -123,12 +130,23 @@ def log_odds(probability: float) -> float:
     return math.log(probability / (1.0 - probability))
 
 
-def say(detection: Detection) -> float:
-    """Return what one face says for no_mask and against all ways of wearing one, from -SURE to SURE."""
-    bare = detection.probabilities.get(MaskState.NO_MASK.value)
+def say(detection: Detection, incorrect: IncorrectPolicy = IncorrectPolicy.OWN) -> float:
+    """Return what one face says for no_mask and against all ways of wearing one, from -SURE to SURE.
+
+    Args:
+        detection: a judged face.
+        incorrect: `as_no_mask` counts a mask worn wrongly as none; otherwise it is a way of wearing one.
+    """
+    is_bare = incorrect is IncorrectPolicy.AS_NO_MASK
+    bare = detection.probabilities.get(_NO_MASK)
     if bare is None:
-        return SURE if detection.state is MaskState.NO_MASK else -SURE
-    worn = sum(value for name, value in detection.probabilities.items() if name != MaskState.NO_MASK.value)
+        bare_states = {MaskState.NO_MASK, MaskState.INCORRECT} if is_bare else {MaskState.NO_MASK}
+        return SURE if detection.state in bare_states else -SURE
+    worn = sum(detection.probabilities.values()) - bare
+    if is_bare:
+        wrongly = detection.probabilities.get(_INCORRECT, 0.0)
+        bare, worn = bare + wrongly, worn - wrongly
+    worn = max(0.0, worn)
     return min(SURE, max(-SURE, math.log((bare + 1e-6) / (worn + 1e-6))))
 
 

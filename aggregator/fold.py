@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, assert_never
 
 from pydantic import TypeAdapter
 
-from aggregator.episodes import CAMERA_LOST, LEFT, close, follow_camera, follow_person
-from aggregator.evidence import weight_of
+from aggregator.crowd import Crowd
+from aggregator.episodes import CAMERA_LOST, LEFT, OFF_HOURS, STILL_FACE, close, follow_camera, follow_person
+from aggregator.evidence import Evidence, weight_of
 from aggregator.ledger import Ledger
-from aggregator.people import Person, assign, is_sound
+from aggregator.people import LEAST_JUDGED, Person, assign, is_sound
 from aggregator.sequence import Sequence
+from aggregator.still_faces import StillPlace, recall, remember
 from aggregator.tracks import Tracks, TracksState
 from aggregator.zones import is_counted
 from maskwatch.domain import CameraReport, CameraState, Event, EventKind, EventState, FramesDropped, Observation
+from maskwatch.errors import ConfigError
+from maskwatch.schedule import Schedule
 
 if TYPE_CHECKING:
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection
     from maskwatch.settings import CameraDefaults, RuleSettings
 
-VERSION = 1
+VERSION = 2
 """Of the stored state."""
+
+READABLE = (1, 2)
+"""Versions that can be continued. What 1 did not know (still faces, crowds) begins empty."""
 
 CLOCK_SLACK_S = 1.0
 """Picture time may step back by this much without anybody having left."""
@@ -67,6 +74,8 @@ class FoldState:
     run: int = 0  # newest that has reported
     ending: int | None = None  # run after whose last frame nobody is in view any more
     frozen: bool = False
+    crowd: Crowd = field(default_factory=Crowd)
+    still_places: list[StillPlace] = field(default_factory=list)  # where pictures of faces hang
 
 
 _STATE = TypeAdapter(FoldState)
@@ -76,30 +85,53 @@ class Fold:
     """One camera's log, up to where it was read."""
 
     def __init__(
-        self, camera_id: str, rule: RuleSettings, camera: CameraDefaults, state: FoldState | None = None
+        self,
+        camera_id: str,
+        rule: RuleSettings,
+        camera: CameraDefaults,
+        state: FoldState | None = None,
+        *,
+        zone: str = "UTC",
     ) -> None:
-        """Begin empty, or where the state was taken."""
+        """Begin empty, or where the state was taken; `zone` is that of the rule's schedules."""
         self.camera_id = camera_id
         self.state = state or FoldState()
         self.minutes: Minutes = {}  # what was counted since it was last taken away
         self._events: list[Event] = []
         self._tracks: Tracks
-        self.follow(rule, camera, self.state.tracks)
+        self.follow(rule, camera, zone, self.state.tracks)
 
     @classmethod
-    def from_json(cls, camera_id: str, rule: RuleSettings, camera: CameraDefaults, data: bytes) -> Fold:
-        """Continue from what `to_json` gave."""
-        return cls(camera_id, rule, camera, _STATE.validate_json(data))
+    def from_json(
+        cls,
+        camera_id: str,
+        rule: RuleSettings,
+        camera: CameraDefaults,
+        data: bytes,
+        *,
+        version: int = VERSION,
+        zone: str = "UTC",
+    ) -> Fold:
+        """Continue from what `to_json` gave, in this version or an older one; raises ConfigError for a newer one."""
+        if version not in READABLE:
+            known = ", ".join(map(str, READABLE))
+            raise ConfigError(f"the stored state of {camera_id} has version {version}, this maskwatch reads {known}")
+        return cls(camera_id, rule, camera, _STATE.validate_json(data), zone=zone)
 
     def to_json(self) -> bytes:
         """Return everything needed to continue, as JSON."""
         self.state.tracks = self._tracks.state()
         return _STATE.dump_json(self.state)
 
-    def follow(self, rule: RuleSettings, camera: CameraDefaults, tracks: TracksState | None = None) -> None:
+    def follow(
+        self, rule: RuleSettings, camera: CameraDefaults, zone: str = "UTC", tracks: TracksState | None = None
+    ) -> None:
         """Decide by these settings from now on; people in view and open episodes stay."""
         self._rule = rule
         self._camera = camera
+        self._zone = zone
+        self._schedule, self._quiet = Schedule.parse(rule.schedule), Schedule.parse(rule.quiet_hours)
+        self._hour = (-1, True)  # the minute for which was last asked, and whether episodes open in it
         self._gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
         self._tracks = Tracks(self._gone_after_s, tracks or self._tracks.state())
 
@@ -134,11 +166,17 @@ class Fold:
 
     def in_view(self) -> list[Person]:
         """Return the people of the last picture who count."""
-        return [each for each in self.state.people if each.counts and each.seen_at == self.state.scene_at]
+        seen = (each for each in self.state.people if each.counts and each.seen_at == self.state.scene_at)
+        return [each for each in seen if not self._is_silenced(each)]
+
+    def still_in_view(self) -> int:
+        """Count the faces of the last picture that are pictures of faces, silenced or not."""
+        return sum(each.still.is_still and each.seen_at == self.state.scene_at for each in self.state.people)
 
     def open_events(self) -> list[Event]:
         """Return all open episodes of this camera."""
-        return [*self.state.events.values(), *(each.event for each in self.state.people if each.event is not None)]
+        others = (self.state.crowd.event, *(each.event for each in self.state.people))
+        return [*self.state.events.values(), *(each for each in others if each is not None)]
 
     def judged_lately(self, minute: int) -> Counter[str]:
         """Count by state the people judged in the WINDOW_MINUTES up to a minute since 1970, and those in view."""
@@ -191,17 +229,36 @@ class Fold:
                 self._see(observation, at)
             state.scene_at = at
         self._follow(at)
+        if not state.frozen:
+            self._count_heads(observation, at)
 
     def _see(self, observation: Observation, at: float) -> None:
         detections = [each for each in observation.detections if is_sound(each.box)]
         found = assign(self.state.people, detections, self._tracks.update(detections, at), at)
         for detection, person in zip(detections, found, strict=True):
             counts = is_counted(detection.box, observation.width, observation.height, self._camera.zones)
-            if counts:
+            if person is not None and counts:
+                self._watch(person, detection, at)
+            is_silenced = person is not None and self._is_silenced(person)
+            if counts and not is_silenced:
                 self._count(f"faces_{detection.state.value}")
                 _add(self.state.totals.faces, detection.state.value)
-            if person is not None:
+            if person is not None and not is_silenced:
                 self._weigh(person, detection, observation, at, counts=counts)
+
+    def _watch(self, person: Person, detection: Detection, at: float) -> None:
+        """See whether a face moves, and remember where one hangs that does not."""
+        if detection.height < self._camera.min_face_px:
+            return
+        still, places = person.still, self.state.still_places
+        if still.is_new and (usual := recall(places, detection, at)):
+            still.presume(usual, self._rule.still_after_s)
+        still.see(detection, at, self._rule.still_after_s)
+        if still.is_still:
+            remember(places, person.box, still.usual, at)
+
+    def _is_silenced(self, person: Person) -> bool:
+        return person.still.is_still and self._rule.silence_still_faces
 
     def _weigh(
         self, person: Person, detection: Detection, observation: Observation, at: float, *, counts: bool
@@ -223,24 +280,54 @@ class Fold:
         """Let the rule decide on everyone, and take leave of those out of sight for too long."""
         for person in self.state.people:
             if person.seen_at == at and (event := self._decide(person, at)):
-                person.confirmed = True
                 person.event = None if event.state is EventState.CLOSED else event
                 self._tell(event)
         for person in [each for each in self.state.people if at - each.seen_at > self._gone_after_s]:
             self._end(person, LEFT, person.seen_at + self._gone_after_s)
 
     def _decide(self, person: Person, at: float) -> Event | None:
-        return follow_person(person.event, person.evidence, person.box, at, self.camera_id, self._rule)
+        event = person.event
+        if self._is_silenced(person):
+            person.evidence, person.confirmed = Evidence(), False  # should it ever move, it begins as somebody new
+            return close(event, STILL_FACE, at, at) if event is not None else None
+        if not self._is_on(at):
+            person.evidence.begin_anew()
+            return close(event, OFF_HOURS, at, at) if event is not None else None
+        event = follow_person(event, person.evidence, person.box, at, self.camera_id, self._rule)
+        person.confirmed = person.confirmed or event is not None
+        return event
+
+    def _is_on(self, at: float) -> bool:
+        """Whether episodes open at a picture's time; schedules change with the minute at most."""
+        minute = int(at // 60)
+        if self._hour[0] != minute:
+            works = not self._schedule or self._schedule.active(at, self._zone)
+            self._hour = (minute, works and not self._quiet.active(at, self._zone))
+        return self._hour[1]
+
+    def _count_heads(self, observation: Observation, at: float) -> None:
+        """Let the rule decide on all people in view together."""
+        crowd, rule = self.state.crowd, self._rule.crowd
+        if rule.share >= 1.0 or not self._is_on(at):
+            event = crowd.end(OFF_HOURS, at) if crowd.event is not None or crowd.began is not None else None
+        else:
+            now = Counter(each.evidence.verdict(self._rule, LEAST_JUDGED).value for each in self.in_view())
+            event = crowd.see(now, observation.frame, at, self.camera_id, rule)
+        if event is not None:
+            self._tell(event)
 
     def _end_people(self, reason: str) -> None:
         for person in list(self.state.people):
             self._end(person, reason, self.state.at or person.seen_at)
+        crowd = self.state.crowd
+        if event := crowd.end(reason, self.state.at or crowd.at or 0.0):
+            self._tell(event)
 
     def _end(self, person: Person, reason: str, closed_at: float) -> None:
         self.state.people = [each for each in self.state.people if each is not person]
         if person.event is not None:
             self._tell(close(person.event, reason, closed_at, self.state.at or closed_at))
-        if not person.counts:
+        if not person.counts or self._is_silenced(person):
             return
         verdict = person.verdict(self._rule).value
         minute = self._count(f"people_{verdict}")
@@ -262,7 +349,7 @@ class Fold:
         self._events.append(event)
         if event.state is EventState.OPENED:
             _add(self.state.totals.episodes, event.kind.value)
-        if event.kind is not EventKind.NO_MASK:
+        if event.kind not in {EventKind.NO_MASK, EventKind.CROWD}:
             self.state.events.pop(event.kind, None)
             if event.state is not EventState.CLOSED:
                 self.state.events[event.kind] = event
@@ -273,7 +360,10 @@ class Fold:
 
     def _count(self, what: str) -> int:
         minute = int((self.state.at or 0.0) // 60)
-        self.minutes.setdefault(minute, Counter())[what] += 1
+        row = self.minutes.get(minute)
+        if row is None:
+            row = self.minutes[minute] = Counter()
+        row[what] += 1
         return minute
 
 

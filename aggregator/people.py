@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aggregator.evidence import Box, Evidence
+from aggregator.still_faces import Stillness
 from aggregator.tracks import ENLARGE, LEAST_OVERLAP
 from maskwatch.domain import Event, MaskState
 
@@ -38,6 +39,7 @@ class Person:
     event: Event | None = None  # the open episode, as told last
     counts: bool = False  # was seen where faces count
     confirmed: bool = False  # an episode was opened
+    still: Stillness = field(default_factory=Stillness)
 
     def verdict(self, rule: RuleSettings) -> MaskState:
         """Return the state under which this person is counted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from aggregator.pipeline_health import Trouble
 from maskwatch import __version__
 from maskwatch.contracts import GONE_AFTER_S
 from maskwatch.domain import CameraReport, CameraState, DropReason, EventKind, MaskState, Observation
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from aggregator.fold import Fold
     from maskwatch.bus import BusInfo
     from maskwatch.contracts import WorkerReport
+    from maskwatch.domain import Event
     from maskwatch.metrics import Metrics
 
 Labels = tuple[str, ...]
+
+CAMERA_KINDS = tuple(kind for kind in EventKind if kind is not EventKind.PIPELINE_DEGRADED)
 
 
 class Readings:
@@ -40,7 +44,8 @@ class Readings:
             self._set("people_judged_total", totals.people.get(state.value, 0), camera, state.value)
             self._set("people_in_view", view[state.value], camera, state.value)
         is_open = Counter(event.kind for event in fold.open_events())
-        for kind in EventKind:
+        self._set("still_faces", fold.still_in_view(), camera)
+        for kind in CAMERA_KINDS:
             self._set("episodes_opened_total", totals.episodes.get(kind.value, 0), camera, kind.value)
             self._set("episodes_open", is_open[kind], camera, kind.value)
         is_live = report is None or report.live
@@ -65,6 +70,12 @@ class Readings:
             self._set("worker_info", 1, worker.role, worker.provider, worker.provider_asked, worker.version)
         for role, reported_at in newest.items():
             self._set("worker_last_report_age_seconds", reported_at, role)
+
+    def add_health(self, troubles: Iterable[Event]) -> None:
+        """Read off what is wrong with the service itself: its open events."""
+        reasons = {event.reason for event in troubles}
+        for trouble in Trouble:
+            self._set("pipeline_degraded", trouble.value in reasons, trouble.value)
 
     def add_self(self, stepped_at: float, bad_messages: int) -> None:
         """Read off the aggregator: when its last whole step ended, and what it could not decode."""

@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import supervision as sv
-from trackers import BIoU, ByteTrackTracker
+from trackers import ByteTrackTracker
 from trackers.core.bytetrack.tracklet import ByteTrackTracklet
+from trackers.utils.iou import BaseIoU
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import supervision as sv
+
+    Boxes = npt.NDArray[np.float64]
+    """N x 4, float64: corners in pixels."""
 
     from maskwatch.domain import Detection
 
@@ -67,7 +73,7 @@ class Tracks:
             high_conf_det_threshold=0.0,
             minimum_consecutive_frames=1,
             minimum_iou_threshold=LEAST_OVERLAP,
-            iou=BIoU(buffer_ratio=ENLARGE),
+            iou=_Overlap(),
         )
         self._restore(state or TracksState())
 
@@ -87,16 +93,12 @@ class Tracks:
                 self.clear()
             else:
                 at = last_at + LEAST_STEP_S
-        found = sv.Detections(
-            xyxy=np.array([each.box for each in detections], np.float64).reshape(-1, 4),
-            confidence=np.array([each.face_score for each in detections], np.float64),
-            data={"index": np.arange(len(detections))},
-        )
-        tracked = self._tracker.update(found, timestamp=at)
+        found: sv.Detections = _Found(detections)  # type: ignore[assignment]
+        tracked: object = self._tracker.update(found, timestamp=at)
         numbers: list[int | None] = [None] * len(detections)
-        if len(tracked) and tracked.tracker_id is not None:
-            for index, track in zip(tracked.data["index"], tracked.tracker_id, strict=True):
-                numbers[int(index)] = int(track) if track >= 0 else None
+        if isinstance(tracked, _Found):  # without faces the library gives back a thing of its own
+            for index, track in zip(tracked.index, tracked.tracker_id, strict=True):
+                numbers[index] = int(track) if track >= 0 else None
         return numbers
 
     def clear(self) -> None:
@@ -116,6 +118,47 @@ class Tracks:
         self._tracker._next_track_id = state.next_track  # noqa: SLF001
         self._tracker._last_timestamp = state.last_at  # noqa: SLF001
         self._tracker.tracks = [_given(each) for each in state.tracklets]
+
+
+class _Found:
+    """As much of `supervision.Detections` as the library asks of it: its checks of every box cost a third of a step."""
+
+    def __init__(self, detections: Sequence[Detection]) -> None:
+        self.xyxy = np.array([each.box for each in detections], np.float64).reshape(-1, 4)
+        self.confidence = np.array([each.face_score for each in detections], np.float64)
+        self.index = list(range(len(detections)))
+        self.tracker_id: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, chosen: npt.NDArray[np.int64]) -> _Found:
+        taken = _Found.__new__(_Found)
+        taken.index = [self.index[each] for each in chosen.tolist()]
+        return taken
+
+
+class _Overlap(BaseIoU):
+    """Intersection over union of boxes that were enlarged; the library's own is made for hundreds of them."""
+
+    def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> Boxes:
+        first, second = _enlarged(boxes_1), _enlarged(boxes_2)
+        return np.array([[_overlap(one, other) for other in second] for one in first], np.float64)
+
+
+def _enlarged(boxes: Boxes) -> list[tuple[float, float, float, float]]:
+    return [
+        (a - ENLARGE * (c - a), b - ENLARGE * (d - b), c + ENLARGE * (c - a), d + ENLARGE * (d - b))
+        for a, b, c, d in boxes.tolist()
+    ]
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    shared = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
+    shared *= max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+    if shared <= 0:
+        return 0.0
+    return shared / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - shared)
 
 
 def _taken(tracklet: ByteTrackTracklet) -> TrackletState:

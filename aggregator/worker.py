@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pydantic import ValidationError
 
 from aggregator.fold import VERSION, Fold
+from aggregator.pipeline_health import PipelineHealth, take_vitals
 from aggregator.readings import Readings, time_stages
 from aggregator.store import Step, StoredFold
 from maskwatch.contracts import (
@@ -36,6 +37,7 @@ from maskwatch.contracts import (
 )
 from maskwatch.domain import Event, EventState, Observation
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.settings import PIPELINE
 from maskwatch.shard import Shard
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from aggregator.store import Store
     from maskwatch.bus import Bus, Entry
     from maskwatch.clock import Clock
-    from maskwatch.contracts import LogRecord
+    from maskwatch.contracts import LogRecord, WorkerReport
     from maskwatch.domain import CameraReport
     from maskwatch.heartbeat import Heartbeat, Stop
     from maskwatch.metrics import Metrics
@@ -105,9 +107,12 @@ class AggregatorWorker:
         self._folds: dict[str, Fold] = {}
         self._positions: dict[str, str] = {}
         self._reports: dict[str, CameraReport] = {}
+        self._workers: dict[str, WorkerReport] = {}
+        self._health: PipelineHealth | None = None  # None until what is stored of it was read
+        self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
         self._left: list[str] = []  # cameras taken away whose ledgers still lie on the bus
-        self._looked_at = self._shown_at = float("-inf")
+        self._looked_at = self._shown_at = self._felt_at = float("-inf")
         self._stepped_at = clock.time()
         self._may_be_untold = True  # a predecessor may have been killed between storing and publishing
         self._bad_messages = self._bad_in_a_row = 0
@@ -151,6 +156,7 @@ class AggregatorWorker:
         self._heed_settings()
         rows = _readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
         reports = {camera: report for camera, report in rows.items() if self._shard.owns(camera)}
+        self._workers = _readable(self._bus.table(WORKERS_TABLE), worker_from_json)
         self._reports |= reports  # one that is not reported any more ages, and is shown as offline
         stored = [camera for camera in self._store.active() if self._shard.owns(camera)]
         for camera in sorted({*reports, *stored, *self._folds}):
@@ -173,18 +179,16 @@ class AggregatorWorker:
             return
         self._settings = settings
         for camera, fold in self._folds.items():
-            fold.follow(settings.rule, self._limits(camera))
+            fold.follow(settings.rule_of(camera), self._limits(camera), settings.time_zone)
 
     def _take_up(self, camera: str) -> None:
         """Continue a camera's fold where it was stored, or begin it."""
         stored = self._store.load(camera) or StoredFold(camera)
-        rule, limits = self._settings.rule, self._limits(camera)
-        if not stored.state:
-            self._folds[camera] = Fold(camera, rule, limits)
-        elif stored.version == VERSION:
-            self._folds[camera] = Fold.from_json(camera, rule, limits, stored.state)
+        rule, limits, zone = self._settings.rule_of(camera), self._limits(camera), self._settings.time_zone
+        if stored.state:
+            self._folds[camera] = Fold.from_json(camera, rule, limits, stored.state, version=stored.version, zone=zone)
         else:
-            raise ConfigError(f"the stored state of {camera} has version {stored.version}, this one reads {VERSION}")
+            self._folds[camera] = Fold(camera, rule, limits, zone=zone)
         self._positions[camera] = stored.position
         log.info("camera %s: reading its log from %s", camera, stored.position)
 
@@ -234,6 +238,9 @@ class AggregatorWorker:
             events += self._folds[record.camera_id].feed(record)
             if isinstance(record, Observation):
                 time_stages(self._metrics, record, now)
+                if record.live and not record.unchanged:
+                    late_s = max(now - record.captured_at, self._latencies.get(record.camera_id, 0.0))
+                    self._latencies[record.camera_id] = late_s
         return events
 
     def _store_step(self, entries: list[Entry], events: list[Event]) -> None:
@@ -243,6 +250,7 @@ class AggregatorWorker:
         gone = self._gone(read)
         for camera in gone:
             events += self._folds[camera].retire()
+        events += self._look_after_ourselves()
         touched = {**{camera: self._positions[camera] for camera in gone}, **read}
         counts = Counter(
             {
@@ -261,6 +269,7 @@ class AggregatorWorker:
         except StoreUnavailable:
             self._folds.clear()
             self._positions.clear()
+            self._health = None
             raise
         self._positions.update(read)
         for camera in touched:
@@ -269,6 +278,22 @@ class AggregatorWorker:
         self._may_be_untold = self._may_be_untold or bool(events)
         for each in events:
             _log(each)
+
+    def _look_after_ourselves(self) -> list[Event]:
+        """Return what changed in the health of the service, once a second: told with the step's other events."""
+        now = self._clock.monotonic()
+        if now - self._felt_at < EVERY_S:
+            return []
+        self._felt_at = now
+        at = self._clock.time()
+        if self._health is None:
+            told = self._store.events(since=at, camera=PIPELINE, limit=1000)
+            still_open = [each for each in told if each.closed_at is None]
+            self._health = PipelineHealth(shard=str(self._shard), open_events=still_open)
+        ledgers = [fold.state.ledger.balance(camera) for camera, fold in self._folds.items()]
+        vitals = take_vitals(at, self._reports.values(), self._workers.values(), self._latencies.values(), ledgers)
+        self._latencies.clear()
+        return self._health.look(vitals)
 
     def _gone(self, read: dict[str, str]) -> list[str]:
         """Return the cameras that were taken away: unreported for a while, and their logs are read to the end."""
@@ -307,7 +332,8 @@ class AggregatorWorker:
         while self._left:
             self._bus.remove(LEDGERS_TABLE, self._left[-1])
             self._left.pop()
-        readings.add_workers(_readable(self._bus.table(WORKERS_TABLE), worker_from_json).values())
+        readings.add_workers(self._workers.values())
+        readings.add_health(self._health.open_events() if self._health is not None else [])
         readings.add_bus(self._bus.info())
         readings.add_self(self._stepped_at, self._bad_messages)
         self._metrics.show(readings.samples)

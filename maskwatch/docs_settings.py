@@ -52,7 +52,7 @@ def settings_fields(model: type[BaseModel] = Settings, prefix: str = "") -> Iter
     """Yield every field of the tree that holds a value, with its path; cameras only with what `defaults` lacks.
 
     >>> [path for path, _ in settings_fields()][:3]
-    ['cameras[].id', 'cameras[].source', 'defaults.enabled']
+    ['time_zone', 'cameras[].id', 'cameras[].source']
     """
     fields = {
         name: field

@@ -179,9 +179,11 @@ class EventKind(enum.StrEnum):
     """What an event is about."""
 
     NO_MASK = "no_mask"
+    CROWD = "crowd"  # the share of people without a mask at a camera
     CAMERA_OFFLINE = "camera_offline"
     CAMERA_FROZEN = "camera_frozen"
     CAMERA_COVERED = "camera_covered"
+    PIPELINE_DEGRADED = "pipeline_degraded"  # the service itself: camera_id is "pipeline"
 
 
 class EventState(enum.StrEnum):
@@ -209,3 +211,5 @@ class Event:
     faces: int = 0  # judged faces behind it
     box: tuple[float, float, float, float] | None = None  # the last one
     reason: str = ""  # why it was opened or closed, a short enum-like word
+    people: int | None = None  # crowd: people in view of whom something can be said
+    share: float | None = None  # crowd: the share of them without a mask, 0 to 1

@@ -124,6 +124,12 @@ METRICS = (
         CAMERA,
     ),
     Metric("maskwatch_episodes_opened_total", Kind.COUNTER, "Episodes opened, by kind.", (*CAMERA, "kind")),
+    Metric(
+        "maskwatch_still_faces",
+        Kind.GAUGE,
+        "Faces in the newest picture that have not moved for the rule's still_after_s: pictures of faces, no people.",
+        CAMERA,
+    ),
     Metric("maskwatch_episodes_open", Kind.GAUGE, "Episodes open now, by kind.", (*CAMERA, "kind")),
     Metric(
         "maskwatch_stage_seconds",
@@ -146,6 +152,14 @@ METRICS = (
         "Frames judged together with a frame, counted once for each frame.",
         (),
         (1, 2, 4, 8, 16, 32, 64),
+    ),
+    Metric(
+        "maskwatch_pipeline_degraded",
+        Kind.GAUGE,
+        "1 while the service itself does not keep up, by reason: no_detector (cameras deliver and no detector "
+        "reports), behind (observations come more than 5 s late), dropping (over 20 % of the frames of a minute were "
+        "dropped for want of time or room), losing (frames vanished without account).",
+        ("reason",),
     ),
     Metric("maskwatch_bus_up", Kind.GAUGE, "1 if the bus answered the aggregator last, 0 if it is away."),
     Metric("maskwatch_bus_used_bytes", Kind.GAUGE, "Memory the bus uses."),

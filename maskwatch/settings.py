@@ -11,11 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from maskwatch.schedule import Schedule, time_zone
 from maskwatch.secrecy import hide_credentials
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 Unit = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Unit, Unit]
+
+PIPELINE = "pipeline"
+"""What events about the service itself name as their camera; no camera may be called so."""
 
 
 class Frozen(BaseModel):
@@ -158,6 +162,71 @@ class CameraDefaults(Frozen):
         return masks
 
 
+class IncorrectPolicy(enum.StrEnum):
+    """What a mask worn wrongly (nose or chin out) counts as."""
+
+    AS_NO_MASK = "as_no_mask"
+    AS_MASK = "as_mask"
+    OWN = "own"
+
+
+class CrowdSettings(Frozen):
+    """Many people without masks at one camera: an alert about the place, not about a person."""
+
+    share: float = Field(1.0, gt=0, le=1)
+    """Share of the people in view without a mask above which a crowd alert opens; people of whom nothing can be said
+    are left out. 1 switches it off."""
+    minutes: float = Field(5.0, ge=0.1, le=240)
+    """Minutes for which that must hold. Moments in which it does not are taken off, not begun anew with."""
+    people: int = Field(5, ge=1, le=64)
+    """People of whom something can be said that must be in view at the same time."""
+
+
+class RuleSettings(Frozen):
+    """When episodes open and close. A camera may have a `rule` of its own, which takes the rest from the site's."""
+
+    open_after_s: float = Field(2.0, ge=0, le=600)
+    """Seconds that a person must have been without a mask, by the evidence, before an episode opens."""
+    close_after_s: float = Field(2.0, ge=0, le=600)
+    """Seconds that the evidence must speak against before an episode closes with `mask_on`."""
+    gone_after_s: float = Field(3.0, ge=0.2, le=600)
+    """Seconds out of sight after which a person has left: an open episode closes with `left`."""
+    open_confidence: float = Field(0.9, ge=0.5, le=0.999)
+    """Evidence (a probability gathered over frames) from which a person counts as without a mask."""
+    close_confidence: float = Field(0.3, ge=0.001, le=0.5)
+    """Evidence under which a person does not count as without a mask any more."""
+    min_face_score: float = Field(0.75, ge=0, le=1)
+    """Face detector's score under which a face is tracked but is no evidence: backs of heads score below it."""
+    incorrect: IncorrectPolicy = IncorrectPolicy.OWN
+    """What a mask worn wrongly counts as. `own`: lowers the compliance and opens no episode. `as_no_mask`: opens
+    episodes too. `as_mask`: counts as a mask."""
+    schedule: str = Field("", max_length=400)
+    """When episodes of people and crowds open, such as `Mon-Fri 06:00-22:00; Sat 08:00-14:00`, by the clocks of
+    `time_zone` at the time of the picture; empty for always. People are counted at all times. What is open when it
+    ends closes with `off_hours`."""
+    quiet_hours: str = Field("", max_length=400)
+    """When none open even though `schedule` holds, written in the same way; empty for never."""
+    silence_still_faces: bool = True
+    """A face that has not moved for `still_after_s` (a poster, a painting, a screen) opens nothing and is not counted,
+    until it moves. Recognised ones are shown in the metrics either way."""
+    still_after_s: float = Field(300.0, ge=30, le=86_400)
+    """Seconds without movement after which a face counts as a picture: the longer, the surer that nobody who sits
+    still is taken for one."""
+    crowd: CrowdSettings = CrowdSettings()
+
+    @field_validator("schedule", "quiet_hours")
+    @classmethod
+    def _is_schedule(cls, value: str) -> str:
+        Schedule.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> RuleSettings:
+        if self.close_confidence >= self.open_confidence:
+            raise ValueError("close_confidence must be below open_confidence")
+        return self
+
+
 class CameraSettings(CameraDefaults):
     """One camera. Fields left out come from `defaults`."""
 
@@ -166,12 +235,16 @@ class CameraSettings(CameraDefaults):
     source: str = Field(min_length=1)
     """rtsp://, rtsps://, http://, https://, a file's path, `webcam:0`, /dev/video0, or `scripted:NAME`.
     `${NAME}` takes an environment variable, `${file:PATH}` or `file:PATH` the content of a file."""
+    rule: RuleSettings | None = None
+    """Where this camera is judged otherwise than by the site's `rule`: what is left out comes from there."""
 
     @field_validator("id")
     @classmethod
     def _is_plain(cls, value: str) -> str:
         if not CAMERA_ID.fullmatch(value):
             raise ValueError("write lower-case letters, digits, '-', '_' or '.', beginning with a letter or digit")
+        if value == PIPELINE:
+            raise ValueError("is the name of the service itself in events; choose another")
         return value
 
     @field_validator("source")
@@ -237,29 +310,6 @@ class DetectorSettings(Frozen):
     """Probability under which a face is `unknown`; empty for the mask model's own threshold."""
 
 
-class RuleSettings(Frozen):
-    """When a no-mask episode opens and closes."""
-
-    open_after_s: float = Field(2.0, ge=0, le=600)
-    """Seconds that a person must have been without a mask, by the evidence, before an episode opens."""
-    close_after_s: float = Field(2.0, ge=0, le=600)
-    """Seconds that the evidence must speak against before an episode closes with `mask_on`."""
-    gone_after_s: float = Field(3.0, ge=0.2, le=600)
-    """Seconds out of sight after which a person has left: an open episode closes with `left`."""
-    open_confidence: float = Field(0.9, ge=0.5, le=0.999)
-    """Evidence (a probability gathered over frames) from which a person counts as without a mask."""
-    close_confidence: float = Field(0.3, ge=0.001, le=0.5)
-    """Evidence under which a person does not count as without a mask any more."""
-    min_face_score: float = Field(0.75, ge=0, le=1)
-    """Face detector's score under which a face is tracked but is no evidence: backs of heads score below it."""
-
-    @model_validator(mode="after")
-    def _apart(self) -> RuleSettings:
-        if self.close_confidence >= self.open_confidence:
-            raise ValueError("close_confidence must be below open_confidence")
-        return self
-
-
 class MetricsSettings(Frozen):
     """Where Prometheus scrapes."""
 
@@ -278,8 +328,16 @@ class Settings(Frozen):
     """What every camera takes that does not say otherwise."""
     bus: BusSettings = BusSettings()
     detector: DetectorSettings = DetectorSettings()
+    time_zone: str = "UTC"
+    """IANA name of the zone whose clocks schedules and quiet hours are written in, such as Europe/Berlin."""
     rule: RuleSettings = RuleSettings()
     metrics: MetricsSettings = MetricsSettings()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        time_zone(value)
+        return value
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:
@@ -293,3 +351,8 @@ class Settings(Frozen):
     def active(self) -> dict[str, CameraSettings]:
         """The cameras that are switched on, by id."""
         return {camera.id: camera for camera in self.cameras if camera.enabled}
+
+    def rule_of(self, camera_id: str) -> RuleSettings:
+        """Return the rule by which a camera is judged: its own, or the site's."""
+        camera = self.active.get(camera_id)
+        return self.rule if camera is None or camera.rule is None else camera.rule

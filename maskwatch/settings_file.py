@@ -79,6 +79,7 @@ def parse_settings(text: str, name: str = "settings") -> Settings:
         document.refuse_twins(cameras)
         if isinstance(defaults, dict):
             tree["cameras"] = [_merged(defaults, camera) if isinstance(camera, dict) else camera for camera in cameras]
+        _merge_rules(tree)
     if document.problems:
         raise ConfigError("\n".join(document.problems))
     try:
@@ -241,11 +242,21 @@ def _merged(defaults: dict[str, Any], camera: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _merge_rules(tree: dict[str, Any]) -> None:
+    """Give each camera that has a rule of its own what that one leaves out, from the site's."""
+    site = tree.get("rule")
+    for camera in tree["cameras"]:
+        own = camera.get("rule") if isinstance(camera, dict) else None
+        if isinstance(own, dict) and isinstance(site, dict):
+            camera["rule"] = _merged(site, own)
+
+
 def _explain(problem: Any, document: _Document) -> str:
     where: Where = tuple(problem["loc"])
     lines = document.lines
-    if where[:1] == ("cameras",) and where not in lines and (inherited := ("defaults", *where[2:])) in lines:
-        where = inherited  # the value came from `defaults`: name the line where it stands
+    if where[:1] == ("cameras",) and where not in lines:  # the value was inherited: name the line where it stands
+        inherited: Where = where[2:] if where[2:3] == ("rule",) else ("defaults", *where[2:])
+        where = inherited if inherited in lines else where
     known = next(lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines or end == 0)
     given = problem.get("input")
     may_be_shown = isinstance(given, (str, int, float)) and not _is_secret(where, document)

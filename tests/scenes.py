@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -93,9 +93,9 @@ class Scene:
         )
 
 
-def make_fold(*, camera: CameraDefaults | None = None, **rule: float) -> Fold:
+def make_fold(*, camera: CameraDefaults | None = None, zone: str = "UTC", **rule: Any) -> Fold:
     """Build a camera's fold with the default rule but for what is said."""
-    return Fold("door", RuleSettings(**rule), camera or CameraDefaults())
+    return Fold("door", RuleSettings(**rule), camera or CameraDefaults(), zone=zone)
 
 
 def play(records: Iterable[LogRecord], fold: Fold | None = None) -> list[Event]:
@@ -166,8 +166,11 @@ def judge_clip(
 
 def _scaled(detection: Detection, scale: float) -> Detection:
     x_min, y_min, x_max, y_max = (round(value * scale, 1) for value in detection.box)
-    return replace(detection, box=(x_min, y_min, x_max, y_max))
+    landmarks = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in detection.landmarks)
+    return replace(detection, box=(x_min, y_min, x_max, y_max), landmarks=landmarks)
 
 
 def _face(state: MaskState, x: float) -> Detection:
-    return make_detection(state, box=(x, 100.0, x + 60, 180.0))
+    face = make_detection(state)
+    landmarks = tuple((left + x - 100.0, top) for left, top in face.landmarks)
+    return replace(face, box=(x, 100.0, x + 60, 180.0), landmarks=landmarks)

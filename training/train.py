@@ -139,7 +139,7 @@ def targets(indices: Indices, smoothing: float) -> Floats:
     return even
 
 
-def build(weights: Path | None, config: Config) -> tuple[Any, Any]:
+def build(weights: Path | None, config: Config, *, imagenet: bool = True) -> tuple[Any, Any]:
     """Return the model (uint8 BGR crops in, logits out) and its backbone.
 
     BatchNorm stays in inference mode throughout: a batch of faces has other statistics than ImageNet, and too few.
@@ -147,9 +147,10 @@ def build(weights: Path | None, config: Config) -> tuple[Any, Any]:
     Args:
         weights: MobileNetV2's ImageNet weights without top; None lets Keras download them.
         config: size and width; the weights must fit the width.
+        imagenet: False leaves the weights at random, to be replaced.
     """
     backbone = keras.applications.MobileNetV2(
-        weights=None if weights else "imagenet",
+        weights="imagenet" if imagenet and weights is None else None,
         include_top=False,
         alpha=config.width,
         input_shape=(config.size, config.size, 3),

@@ -17,6 +17,7 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.command()
 @click.option("--data", type=_FOLDER, multiple=True, required=True, help="A data set; give several to join them.")
 @click.option("--labels", type=_FILE, help="CSV of hand-made labels that correct or extend those of the data.")
+@click.option("--splits", type=_FILE, help="CSV of splits, as `maskwatch data check --write-splits` writes it.")
 @click.option(
     "--weights", type=_FILE, help="MobileNetV2's ImageNet weights without top; downloaded by Keras if left out."
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from aggregator.fold import Fold
-from maskwatch.domain import CameraState, EventKind, EventState, LossReason
-from maskwatch.settings import CameraDefaults, MotionSettings, RuleSettings, Zone, ZoneMode
+from maskwatch.domain import CameraState, EventKind, EventState, LossReason, MaskState
+from maskwatch.settings import CameraDefaults, CrowdSettings, MotionSettings, RuleSettings, Zone, ZoneMode
+from tests.builders import NOW
 from tests.scenes import BARE, HIDDEN, MASKED, Scene, make_fold, play, random_log, told
 
 OPENED = ("opened", "no_mask")
@@ -207,17 +209,25 @@ def test_minutes_add_up() -> None:
     assert sum(row["observations"] for row in fold.minutes.values()) == 470
 
 
+RULES: list[dict[str, Any]] = [
+    {},
+    {"crowd": CrowdSettings(share=0.3, minutes=0.1, people=2), "still_after_s": 30},
+    {"schedule": "22:13-22:14", "incorrect": "as_no_mask"},  # the made-up logs begin at 22:13:20 UTC
+]
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_fold_stored_anywhere_goes_on_the_same(seed: int) -> None:
     """Stored as JSON and read back after every few records, a fold tells the same events with the same ids."""
     records = random_log(seed)
-    undisturbed = make_fold()
+    rule = RULES[seed % len(RULES)]
+    undisturbed = make_fold(**rule)
     expected = play(records, undisturbed)
-    fold, events = make_fold(), []
+    fold, events = make_fold(**rule), []
     for index, record in enumerate(records):
         events += fold.feed(record)
         if index % (seed + 2) == 0:
-            fold = Fold.from_json("door", RuleSettings(), CameraDefaults(), fold.to_json())
+            fold = Fold.from_json("door", RuleSettings(**RULES[seed % len(RULES)]), CameraDefaults(), fold.to_json())
     assert events == expected
     assert fold.to_json() == undisturbed.to_json()
     assert fold.state.ledger.balance("door").balances
@@ -226,7 +236,7 @@ def test_a_fold_stored_anywhere_goes_on_the_same(seed: int) -> None:
 def test_random_logs_do_open_episodes() -> None:
     """The made-up logs hold what they are made for."""
     events = [event for seed in range(25) for event in play(random_log(seed))]
-    assert {each.kind for each in events} == set(EventKind)
+    assert {each.kind for each in events} == set(EventKind) - {EventKind.CROWD, EventKind.PIPELINE_DEGRADED}
     assert {each.reason for each in events} >= {"no_mask", "left", "mask_on", "camera_lost"}
 
 
@@ -244,3 +254,83 @@ def test_every_episode_is_told_in_order(seed: int) -> None:
         closed = life[-1]
         assert closed.closed_at is not None
         assert closed.started_at <= closed.opened_at <= closed.closed_at
+
+
+def test_off_hours_open_nothing_and_close_what_is_open() -> None:
+    """When the schedule ends an open episode closes; who stays is counted, and is a new episode in the morning."""
+    fold = make_fold(schedule="22:13-22:14; 22:15-24:00")  # the scene begins at 22:13:20 UTC
+    events = play(Scene().show(130, BARE).show(4).records, fold)
+    assert told(events) == [OPENED, ("closed", "off_hours"), OPENED, ("closed", "left")]
+    first, second = (each for each in events if each.state is EventState.OPENED)
+    assert first.id != second.id
+    assert [each.closed_at for each in events if each.reason == "off_hours"] == [pytest.approx(NOW + 40, abs=0.3)]
+    assert second.started_at == pytest.approx(NOW + 100, abs=0.3)
+    assert second.opened_at - second.started_at == pytest.approx(2.0, abs=0.3)
+    assert fold.state.totals.people == {"no_mask": 1}
+
+
+def test_quiet_hours_and_the_zone_of_the_site() -> None:
+    """Quiet hours take away from a schedule, by the clocks of the site's zone."""
+    scene = Scene().show(5, BARE).records
+    assert told(play(scene, make_fold(quiet_hours="23:00-06:00"))) == [OPENED]
+    assert play(scene, make_fold(quiet_hours="23:00-06:00", zone="Europe/Berlin")) == []
+    assert play(scene, make_fold(schedule="Mon 00:00-24:00")) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "episodes", "person"),
+    [
+        pytest.param("own", 0, "incorrect", id="a state of its own"),
+        pytest.param("as_no_mask", 1, "no_mask", id="as no mask"),
+        pytest.param("as_mask", 0, "mask", id="as a mask"),
+    ],
+)
+def test_a_mask_worn_wrongly(policy: str, episodes: int, person: str) -> None:
+    """Whether it opens episodes, and as what the person is counted, is the rule's to say."""
+    fold = make_fold(incorrect=policy)
+    events = play(Scene().show(5, MaskState.INCORRECT).show(4).records, fold)
+    assert told(events).count(OPENED) == episodes
+    assert fold.state.totals.people == {person: 1}
+
+
+def test_a_picture_of_a_face_is_silenced_and_stays_so() -> None:
+    """A face that never moves closes as still_face, counts no more, and opens nothing when it is found again."""
+    fold = make_fold(still_after_s=60)
+    scene = Scene().show(90, BARE).show(20).show(30, BARE)
+    events = play(scene.records, fold)
+    assert told(events) == [OPENED, ("closed", "still_face")]
+    assert fold.in_view() == []
+    assert fold.still_in_view() == 1
+    assert fold.state.totals.people == {}
+    assert len(fold.state.still_places) == 1
+    assert fold.state.totals.faces["no_mask"] == pytest.approx(62 * 5, abs=10)
+
+
+def test_somebody_before_a_picture_is_seen() -> None:
+    """A face where a picture was remembered that is elsewhere by a quarter of its height is a person at once."""
+    fold = make_fold(still_after_s=60)
+    scene = Scene().show(90, BARE).show(20)
+    play(scene.records, fold)
+    read = len(scene.records)
+    events = play(scene.show(5, BARE, x=125.0).records[read:], fold)
+    assert told(events) == [OPENED]
+
+
+def test_still_faces_can_be_left_alone() -> None:
+    """Where they are not silenced they are recognised and shown, and count as before."""
+    fold = make_fold(still_after_s=60, silence_still_faces=False)
+    assert told(play(Scene().show(90, BARE).records, fold)) == [OPENED]
+    assert fold.still_in_view() == 1
+    assert len(fold.in_view()) == 1
+
+
+def test_a_crowd_without_masks() -> None:
+    """Three of four without a mask for a minute is an alert; a camera that is lost ends it."""
+    fold = make_fold(crowd=CrowdSettings(share=0.5, minutes=1, people=3))
+    scene = Scene().show(80, BARE, BARE, BARE, MASKED).report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    events = [each for each in play(scene.records, fold) if each.kind is EventKind.CROWD]
+    assert told(events) == [("opened", "crowd"), ("closed", "camera_lost")]
+    opened = events[0]
+    assert (opened.people, opened.share) == (4, 0.75)
+    assert opened.opened_at - opened.started_at == pytest.approx(60, abs=1)
+    assert fold.open_events()[0].kind is EventKind.CAMERA_OFFLINE

@@ -16,7 +16,7 @@ from maskwatch.bus import BusInfo
 from maskwatch.clock import ManualClock
 from maskwatch.errors import ConfigError
 from maskwatch.metrics import METRICS, Kind, Metrics, to_markdown
-from tests.builders import NOW, make_camera_report, make_worker_report
+from tests.builders import NOW, make_camera_report, make_event, make_worker_report
 from tests.scenes import BARE, MASKED, Scene, make_fold, play
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def filled(registry: CollectorRegistry) -> Metrics:
     readings.add_backlog("door", 2)
     readings.add_workers([make_worker_report()])
     readings.add_bus(BusInfo("memory", 10, 20))
+    readings.add_health([make_event(camera_id="pipeline", reason="behind")])
     readings.add_self(NOW + 4, 0)
     metrics.show(readings.samples)
     metrics.observe("maskwatch_stage_seconds", 0.2, "judge")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from aggregator.store import Store, open_store
+from aggregator.fold import VERSION
+from aggregator.store import Step, Store, StoredFold, open_store
 from aggregator.worker import BAD_MESSAGES_LIMIT, AggregatorWorker
 from maskwatch.bus import BEGINNING, Cap
 from maskwatch.bus_memory import MemoryBus
@@ -30,11 +31,11 @@ from maskwatch.contracts import (
     record_to_fields,
     worker_to_json,
 )
-from maskwatch.domain import CameraReport
+from maskwatch.domain import CameraReport, EventKind
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.metrics import Metrics
-from maskwatch.settings import RuleSettings, Settings
+from maskwatch.settings import PIPELINE, CameraSettings, RuleSettings, Settings
 from tests.builders import NOW, make_camera_report, make_frame_message, make_observation, make_worker_report
 from tests.scenes import BARE, Scene, play, random_log, told
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from aggregator.store import Step
     from maskwatch.bus import Entry, Fields
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Event
@@ -110,14 +110,16 @@ class Bench:
         self.steps()
 
     def published(self) -> list[Event]:
-        """Return what programs see on the stream of events."""
+        """Return what programs see of the cameras on the stream of events."""
         entries = self.bus.read_after({EVENTS: BEGINNING}, count=100_000, block_s=0)
-        return [event_from_fields(entry.fields) for entry in entries]
+        told = [event_from_fields(entry.fields) for entry in entries]
+        return [each for each in told if each.camera_id != PIPELINE]
 
-    def stored(self) -> list[Event]:
-        """Return the history of events."""
+    def stored(self, *, of_cameras: bool = True) -> list[Event]:
+        """Return the history of the cameras' events, or of the service's own."""
         assert self.store is not None
-        return [each.event for each in self.store.history_after(0, limit=100_000)]
+        told = [each.event for each in self.store.history_after(0, limit=100_000)]
+        return [each for each in told if (each.camera_id != PIPELINE) == of_cameras]
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Return a value as Prometheus would scrape it."""
@@ -404,6 +406,58 @@ def test_edited_settings_hold_from_the_next_second_on(bench: Bench) -> None:
     bench.drain()
     assert told(bench.stored()) == [("opened", "no_mask")]
     assert bench.stored()[0].started_at == pytest.approx(NOW + 0.4)
+
+
+def test_a_camera_is_judged_by_its_own_rule(bench: Bench) -> None:
+    """A camera with a rule of its own waits longer than the others, by the same log."""
+    gate = CameraSettings(id="gate", source="scripted:x", rule=RuleSettings(open_after_s=100))
+    bench.start(watch=EditedSettings(Settings(cameras=(gate,))))
+    for camera in ("door", "gate"):
+        bench.log(Scene(camera).show(5, BARE).records)
+    bench.drain()
+    assert [(each.camera_id, each.state.value) for each in bench.stored()] == [("door", "opened")]
+
+
+def test_a_service_that_judges_nothing_says_so(bench: Bench) -> None:
+    """Half a minute without a detector opens one event, which a restart continues and a detector closes."""
+
+    def go_on(seconds: int, *, judged: bool) -> None:
+        for _ in range(seconds):
+            now = bench.clock.time()
+            bench.bus.put(CAMERAS_TABLE, "door", camera_to_json(make_camera_report(reported_at=now)))
+            if judged:
+                bench.bus.put(WORKERS_TABLE, "a", worker_to_json(make_worker_report(reported_at=now)))
+            bench.steps(1, advance=1.0)
+
+    go_on(20, judged=False)
+    assert bench.stored(of_cameras=False) == []
+    go_on(20, judged=False)
+    bench.start()
+    go_on(20, judged=False)
+    assert bench.metric("pipeline_degraded", reason="no_detector") == 1
+    go_on(40, judged=True)
+    opened, closed = bench.stored(of_cameras=False)
+    assert (opened.kind, opened.camera_id, opened.reason) == (EventKind.PIPELINE_DEGRADED, "pipeline", "no_detector")
+    assert (closed.id, closed.reason) == (opened.id, "recovered")
+    assert bench.metric("pipeline_degraded", reason="no_detector") == 0
+
+
+def test_a_state_of_the_version_before_is_continued(bench: Bench, root: Path) -> None:
+    """What version 1 stored is taken up: its people, its open episodes and its ledger; a later version is refused."""
+    state = (root / "tests" / "unit" / "aggregator" / "fold_state_v1.json").read_bytes()
+    assert bench.store is not None
+    bench.store.commit(Step([StoredFold("door", "0-0", False, 1, state)]))
+    bench.log(Scene(run=2, at=NOW + 36).show(5).records)
+    bench.drain()
+    left = [each for each in bench.stored() if each.kind is EventKind.NO_MASK]
+    assert told(left) == [("closed", "left")] * 2
+    stored = bench.store.load("door")
+    assert stored is not None
+    assert stored.version == VERSION == 2
+    bench.store.commit(Step([StoredFold("door", "0-0", False, VERSION + 1, state)]))
+    bench.start()
+    with pytest.raises(ConfigError, match=f"has version {VERSION + 1}"):
+        bench.steps()
 
 
 def test_run_ends_when_asked(bench: Bench) -> None:

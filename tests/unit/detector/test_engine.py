@@ -21,7 +21,7 @@ CONTRACT = ModelContract(task=FACE_TASK, name="scripted")
 
 def make_doubler(**changes: object) -> ScriptedEngine:
     """An engine that answers with twice what it is fed."""
-    return ScriptedEngine(contract=CONTRACT, answer=lambda batch: {"twice": 2 * batch}, **changes)  # type: ignore[arg-type]
+    return ScriptedEngine(contract=CONTRACT, answer=lambda batch: {"twice": 2 * batch}, **changes)  # type: ignore[arg-type,dict-item]
 
 
 def make_batch(count: int) -> np.ndarray:

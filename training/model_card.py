@@ -1,0 +1,292 @@
+"""Write the model card: what the models are for, what they were made of, what they can do, and what they cannot.
+
+    python -m training.model_card --report detector/models/mask_mobilenetv2.report.json --figures docs/figures \
+        -o docs/model-card.md
+
+Every figure comes from the JSON of a command of this project; a part whose file is missing says so instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskwatch.model_contract import MASK_CLASSES
+from training.sizes import FIGURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Report = Mapping[str, Any]
+
+PURPOSE = """\
+## What it is for
+
+Counting, over many people and much time, how many of those whose face can be seen wear a mask, wear it wrongly, or
+wear none, from cameras at doors, halls and desks; and opening an episode when somebody stays without one. It needs
+faces of about 24 pixels of height and more, seen from the front or half from the side.
+
+It is **not** for deciding anything about one person, for telling who somebody is (it cannot: there are no
+embeddings), for judging how well a mask protects, for medicine, or for faces from behind, far away or in the dark. A
+single picture's answer is a guess with a probability; the service decides on seconds of pictures.
+"""
+
+DATA = """\
+## What it learned from, in plain words
+
+| source | pictures | licence |
+|---|---|---|
+| Kaggle "Face Mask Detection" (andrewmvd) | 634 scenes and selfies with labelled boxes | CC0: free |
+| chandrikadeb7/Face-Mask-Detection | 2911 face pictures, masked and bare | scraped; nobody's to licence |
+| Real-World Masked Face Dataset, part 1 | 707 news pictures, labelled by us, by eye | "free for research" |
+
+All of these show real people who were not asked. No picture, crop or drawing after one is part of this project; weights
+and figures are. `training/labels/dev.csv` holds our own labels and corrections (file names, boxes, classes). Most faces
+are East Asian; worn wrongly is rare (107 real faces), so most of it was drawn onto bare faces. Starting weights:
+MobileNetV2 on ImageNet (Apache-2.0), whose own pictures' terms are a separate, unsettled matter.
+
+A niqab, a scarf or a bandana over mouth and nose is called a mask: cloth over mouth and nose is what can be seen.
+"""
+
+FAILURES = """\
+## Known failures
+
+![Faces the models get wrong, drawn](failures.svg)
+"""
+
+
+def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
+    """Return the page.
+
+    Args:
+        parts: by name, each the JSON of one command, or None where it was not run: `report` (maskwatch evaluate),
+            `run` (run.json), `sizes`, `faces` (training.face_recall), `clips`, `seed`, and `without <source>`.
+        reproduce: commands that make all of it, in order.
+    """
+    report = parts["report"]
+    if report is None:
+        raise ValueError("a model card needs at least the report of `maskwatch evaluate`")
+    model = report["model"]
+    begin = (
+        f"# Model card: {model['name']}\n\nWritten by `python -m training.model_card`; do not edit. The file is "
+        f"`{model['file']}`, {model['bytes']} bytes, sha256 `{model['sha256']}`.\n"
+    )
+    without = {name.removeprefix("without "): each for name, each in parts.items() if name.startswith("without ")}
+    sections = [
+        begin,
+        PURPOSE,
+        DATA,
+        _figures(report),
+        _calibration(report),
+        _left_out(without),
+        _clips(parts.get("clips")),
+        _seed(parts.get("seed")),
+        _slices(report),
+        _faces(parts.get("faces")),
+        _sizes(parts.get("sizes")),
+        _cost(report),
+        FAILURES,
+        _reproduce(parts.get("run"), reproduce),
+    ]
+    return "\n".join(sections)
+
+
+def _figures(report: Report) -> str:
+    data = report["data"]
+    lines = [
+        (
+            f"## Figures\n\nOn {data['name']}, split {data['split']}: {data['pictures']} pictures, {data['faces']} "
+            f"faces of {data['min_face_px']:g} px and more; end to end, as `maskwatch image` does: a face counts when it is "
+            "found (IoU above 0.35) and given the right state. 95 % intervals, the wider of Wilson's and a bootstrap "
+            "over groups. Found and right are the boxed faces of the scenes, the AUROC is of all sources.\n"
+        ),
+        "| figure | value | 95 % | faces |\n|---|---|---|---|",
+    ]
+    lines += [f"| {name} | {_cells(each)} |" for name, each in report["agreed"].items()]
+    lines += ["\nWhat was told of whom:\n", "| part | truth | found | " + " | ".join(_told(report)) + " |"]
+    lines.append("|---|---|---|" + "---|" * len(_told(report)))
+    for part, states in report["states"].items():
+        for truth, row in states.items():
+            told = " | ".join(str(row["told"][name]) for name in _told(report))
+            lines.append(f"| {part} | {truth} | {row['found']['value']:.1%} of {row['faces']} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(report: Report) -> list[str]:
+    states = next(iter(report["states"].values()))
+    return list(next(iter(states.values()))["told"])
+
+
+def _calibration(report: Report) -> str:
+    lines = [
+        "## Does the probability mean what it says?\n",
+        f"Expected calibration error: {_cells(report['classifier']['calibration error'])} faces.\n",
+        "What `unknown` costs:\n",
+        "| unknown below | judged | right of judged |\n|---|---|---|",
+    ]
+    lines += [
+        f"| {row['unknown_below']:.2f} | {row['judged']['value']:.1%} | {row['right of judged']['value']:.1%} |"
+        for row in report["abstention"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _left_out(without: Mapping[str, Report | None]) -> str:
+    known = {name: each for name, each in without.items() if each is not None}
+    if not known:
+        return "## On sources it never saw\n\nNot measured for this card.\n"
+    figures = list(next(iter(known.values()))["agreed"])
+    lines = [
+        "## On sources it never saw\n\nThe same recipe, shorter, trained without a source and tested on all of it:\n",
+        "| without | faces | " + " | ".join(figures) + " |",
+        "|---|---|" + "---|" * len(figures),
+    ]
+    for name, each in known.items():
+        cells = " | ".join(_short(each["agreed"].get(figure)) for figure in figures)
+        lines.append(f"| {name} | {each['data']['faces']} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def _clips(clips: Report | None) -> str:
+    if clips is None:
+        return "## On film\n\nNot measured for this card.\n"
+    lines = [
+        (
+            "## On film\n\nTwelve clips that it never saw, faces with known truth, single pictures without the "
+            "service's memory:\n"
+        ),
+        "| clip | faces | right | judged | longest wrong no_mask |\n|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['clip']} | {row['faces']} | {_short(row['right'])} | {_short(row['judged'])} | "
+        f"{row['longest wrong no_mask']:.2f} s |"
+        for row in [*clips["clips"], clips["all"] | {"clip": "**all**"}]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _seed(seed: Report | None) -> str:
+    if seed is None:
+        return ""
+    lines = [
+        "## Beside the tutorial this grew out of\n",
+        (
+            f"Its recipe gives {seed['accuracy']:.1%} on its own {seed['test_pictures']} test pictures, of which "
+            f"{seed['doubles']['of_the_same_class']} have a double of their class among its training pictures. "
+            "The same model elsewhere, on faces of 32 px and more:\n"
+        ),
+        "| data | truth | right |\n|---|---|---|",
+    ]
+    for other in seed["elsewhere"]:
+        for truth, row in other["right_by_class"].items():
+            lines.append(
+                f"| {other['data']} | {truth} | {row['right'] / row['of']:.1%} of {row['of']} "
+                f"[{row['low']:.1%}, {row['high']:.1%}] |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _slices(report: Report) -> str:
+    lines = ["## Slices\n", "| slice | value | right, end to end | faces |\n|---|---|---|---|"]
+    for row in report["slices"]:
+        few = " (too few)" if row.get("too few") else ""
+        lines.append(f"| {row['slice']} | {row['value']} | {_short(row['right'])}{few} | {row['right']['of']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _faces(faces: Report | None) -> str:
+    if faces is None:
+        return "## The face detector's share\n\nNot measured for this card.\n"
+    lines = [
+        (
+            f"## The face detector's share\n\n{faces['face']} on {faces['split']}, faces of 32 px and more. A face "
+            "that is not found is in no compliance rate, and masked ones are missed more often: the rate is a little too "
+            "low. The service shows how many of the people in view it could judge as coverage.\n"
+        ),
+        "| search | score | " + " | ".join(MASK_CLASSES) + " | unexplained a picture |",
+        "|---|---|" + "---|" * (len(MASK_CLASSES) + 1),
+    ]
+    for name, by_threshold in faces["searches"].items():
+        for threshold, row in by_threshold.items():
+            if threshold in {"0.3", "0.5", "0.6"}:
+                cells = " | ".join(_recall(row["recall"][state]) for state in MASK_CLASSES)
+                lines.append(f"| {name} | {threshold} | {cells} | {row['unexplained_per_picture']:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _sizes(sizes: Any) -> str:
+    if not sizes:
+        return "## Why this size\n\nNot measured for this card.\n"
+    lines = [
+        (
+            "## Why this size\n\nThe same weights at several input sizes on the validation split "
+            "(`python -m training.sizes`); time for one face on one thread of a shared 2-core x86-64 machine.\n"
+        ),
+        "| input | precision | " + " | ".join(FIGURES) + " | ms | MB |",
+        "|---|---|" + "---|" * (len(FIGURES) + 2),
+    ]
+    for row in sizes:
+        size = f"{row['size']} px" + ("" if row["trained"] else " (not trained for)")
+        cells = " | ".join(_short(row["figures"][name]) for name in FIGURES)
+        lines.append(f"| {size} | {row['precision']} | {cells} | {row['ms']:.2f} | {row['content'] / 1e6:.1f} |")
+    lines.append("\nOnly width 1.0 was tried: no ImageNet weights of a narrower MobileNetV2 were at hand.")
+    return "\n".join(lines) + "\n"
+
+
+def _cost(report: Report) -> str:
+    if not report.get("cost"):
+        return ""
+    lines = [
+        "## Cost\n\nOn a shared 2-core x86-64 machine, all threads.\n",
+        "| what | ms | processor ms |\n|---|---|---|",
+    ]
+    lines += [f"| {name} | {row['ms']:.2f} | {row['processor ms']:.2f} |" for name, row in report["cost"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _reproduce(run: Report | None, commands: Sequence[str]) -> str:
+    lines = ["## How to make it again\n", "```console", *(f"$ {command}" for command in commands), "```"]
+    if run is not None:
+        lines.append(
+            f"\nThe training took {run['seconds'] / 60:.0f} minutes on two shared cores, from data with the "
+            f"fingerprint `{run['fingerprint']}` and code of revision `{run['revision']}`."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cells(figure: Report) -> str:
+    return f"{_number(figure['value'])} | {_number(figure['low'])} to {_number(figure['high'])} | {figure['of']}"
+
+
+def _short(figure: Report | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "-"
+    return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _recall(one: Report) -> str:
+    return f"{one['found'] / one['of']:.1%} of {one['of']}" if one["of"] else "-"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the parts that are there, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m training.model_card", description=__doc__)
+    parser.add_argument("--report", type=Path, required=True, help="of `maskwatch evaluate --output`")
+    parser.add_argument("--figures", type=Path, required=True, help="folder with run, sizes, faces, clips, seed .json")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    chosen = parser.parse_args(arguments)
+    parts: dict[str, Any] = {"report": json.loads(chosen.report.read_text())}
+    for file in sorted(chosen.figures.glob("*.json")):
+        parts[file.stem.replace("without-", "without ")] = json.loads(file.read_text())
+    commands = (chosen.figures / "commands.txt").read_text().splitlines()
+    chosen.output.write_text(card(parts, commands))
+
+
+if __name__ == "__main__":
+    main()
