@@ -29,7 +29,7 @@ $(BIN)/python:
 
 # `demo` needs less than `dev`; whoever has `dev` has it already.
 .venv/.dev: pyproject.toml $(PINNED) | $(BIN)/python
-	$(PIP) -c $(PINNED) -e '.[cpu,dev,training]'
+	$(PIP) -c $(PINNED) -e '.[cpu,dev,training,postgres]'
 	@touch .venv/.demo .venv/.dev
 
 .venv/.demo: pyproject.toml $(PINNED) | $(BIN)/python

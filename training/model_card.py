@@ -98,9 +98,9 @@ def _figures(report: Report) -> str:
     lines = [
         (
             f"## Figures\n\nOn {data['name']}, split {data['split']}: {data['pictures']} pictures, {data['faces']} "
-            f"faces of {data['min_face_px']:g} px and more; end to end, as `maskwatch image` does: a face counts when it is "
-            "found (IoU above 0.35) and given the right state. 95 % intervals, the wider of Wilson's and a bootstrap "
-            "over groups. Found and right are the boxed faces of the scenes, the AUROC is of all sources.\n"
+            f"faces of {data['min_face_px']:g} px and more; end to end, as `maskwatch image` does: a face counts "
+            "when it is found (IoU above 0.35) and given the right state. 95 % intervals, the wider of Wilson's and "
+            "a bootstrap over groups. Found and right are the boxed faces of the scenes, the AUROC is of all sources.\n"
         ),
         "| figure | value | 95 % | faces |\n|---|---|---|---|",
     ]
@@ -202,8 +202,8 @@ def _faces(faces: Report | None) -> str:
     lines = [
         (
             f"## The face detector's share\n\n{faces['face']} on {faces['split']}, faces of 32 px and more. A face "
-            "that is not found is in no compliance rate, and masked ones are missed more often: the rate is a little too "
-            "low. The service shows how many of the people in view it could judge as coverage.\n"
+            "that is not found is in no compliance rate, and masked ones are missed more often: the rate is a little "
+            "too low. The service shows how many of the people in view it could judge as coverage.\n"
         ),
         "| search | score | " + " | ".join(MASK_CLASSES) + " | unexplained a picture |",
         "|---|---|" + "---|" * (len(MASK_CLASSES) + 1),

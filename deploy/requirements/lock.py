@@ -9,10 +9,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FILES = {
-    "cpu.txt": "cpu",
-    "gpu.txt": "gpu",
-    "gpu-cuda12.txt": "gpu-cuda12",
-    "dev.txt": "cpu,dev,training,demo",
+    "cpu.txt": "cpu,postgres",
+    "gpu.txt": "gpu,postgres",
+    "gpu-cuda12.txt": "gpu-cuda12,postgres",
+    "dev.txt": "cpu,dev,training,demo,postgres",
 }
 HEAD = "# Pinned by `make lock` for Linux x86-64, Python 3.11: maskwatch[{extras}]\n"
 
