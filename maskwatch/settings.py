@@ -285,6 +285,25 @@ class BusSettings(Frozen):
     Redis 7.0 or newer, or Valkey."""
 
 
+class StoreSettings(Frozen):
+    """Where events, counts and positions are kept."""
+
+    url: str = ""
+    """postgresql://user:password@host/database; empty for SQLite, a file in the data directory."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if not value:
+            return value
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres"}:
+            raise ValueError("write postgresql://user:password@host/database, or leave it out for SQLite")
+        if not rest.rpartition("@")[2].partition("?")[0].partition("/")[2]:
+            raise ValueError("the address names no database; write postgresql://user:password@host/database")
+        return value
+
+
 class DetectorSettings(Frozen):
     """How faces are found and judged."""
 
@@ -327,6 +346,7 @@ class Settings(Frozen):
     defaults: CameraDefaults = CameraDefaults()
     """What every camera takes that does not say otherwise."""
     bus: BusSettings = BusSettings()
+    store: StoreSettings = StoreSettings()
     detector: DetectorSettings = DetectorSettings()
     time_zone: str = "UTC"
     """IANA name of the zone whose clocks schedules and quiet hours are written in, such as Europe/Berlin."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.programs import missing
+from tests.servers import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 collect_ignore = ["fakes/rtsp_camera.py"]  # runs in the system's Python, with bindings that a venv has not
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +31,25 @@ def shared_videos() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared clips are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL; skips the test (fails it in CI) where it is not installed."""
+    with tempfile.TemporaryDirectory(prefix="maskwatch-pg-") as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The address of a new store of each kind: empty for SQLite in the data directory."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

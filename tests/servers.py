@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import shutil
 import socket
 import socketserver
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import psycopg
 import redis
+from psycopg import sql
 
-from tests.programs import require_program, wait_until
+from tests.programs import missing, require_program, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PASSWORD = "s3cret/with:odd@signs"
 
@@ -95,6 +100,65 @@ class RedisServer:
                 return bool(client.ping())
             except redis.exceptions.ConnectionError:
                 return False
+
+
+class PostgresServer:
+    """Debian's PostgreSQL on a unix socket, with a password; each test takes a database of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        """Prepare; the directory is handed to the user the server runs as, since it refuses to run as root."""
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            missing("PostgreSQL's server")
+        self._programs = found[-1].parent
+        self._user = "postgres" if os.getuid() == 0 else None
+        self.directory = directory
+        if self._user:
+            shutil.chown(directory, self._user, self._user)
+            directory.chmod(0o755)
+        self._data = directory / "data"
+        password = directory / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        initdb = ["initdb", "-D", str(self._data), "-U", "watch", "-A", "scram-sha-256", "--pwfile", str(password)]
+        self._run(*initdb, "--no-sync", "--no-instructions", "-E", "UTF8", "--locale", "C")
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of one of its databases, with the password."""
+        return f"postgresql://watch:s3cret%2Fwith%3Aodd%40signs@/{database}?host={self.directory}"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        unsafe = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # no power cut is tested
+        small = "-c max_connections=40 -c shared_buffers=16MB -c autovacuum=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.directory} {unsafe} {small}"
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self.directory / "log"), "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would; what was committed is there at the next start."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def new_database(self) -> str:
+        """Make an empty database and return its address."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._programs / program), *arguments],
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
 def throwaway_certificate(directory: Path) -> tuple[Path, Path]:

@@ -132,7 +132,7 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
     settings = load_settings(config)
     start_logging("aggregate")
     clock, stop = SystemClock(), Stop()
-    store = open_store(data_dir)
+    store = open_store(data_dir, settings.store.url)
     registry = CollectorRegistry()
     watch = SettingsWatch(config, settings)
     exposition = Exposition(registry, host=settings.metrics.host, port=settings.metrics.port)

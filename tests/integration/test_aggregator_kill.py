@@ -166,7 +166,7 @@ class Run:
         }
 
     def _open(self) -> MortalStore:
-        store = MortalStore(open_store(self.folder)._engine)
+        store = MortalStore(open_store(self.folder).database)
         store.bus = self.bus
         return store
 

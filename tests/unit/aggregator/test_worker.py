@@ -273,7 +273,7 @@ def test_a_locked_database_is_waited_for(bench: Bench, tmp_path: Path) -> None:
     """Steps that could not be stored are read and folded again, with the same outcome."""
     records = random_log(3)
     real = open_store(tmp_path)
-    bench.start(LockedStore(real._engine))
+    bench.start(LockedStore(real.database))
     bench.log(records)
     bench.steps(40)
     assert bench.stored() == bench.published() == play(records)

@@ -1,0 +1,264 @@
+"""Opens the database, SQLite in the data directory or PostgreSQL by address, and brings it to this version's tables.
+
+Who writes (`maskwatch aggregate`) brings it up, under a lock, so that several may start at once; who reads refuses a
+database of another version in plain words. The steps are Alembic's, in `aggregator/migrations/versions`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from maskwatch.errors import ConfigError, StoreUnavailable, Unsupported
+from maskwatch.secrecy import hide_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+FILE_NAME = "maskwatch.db"
+BUSY_S = 5.0
+"""How long a statement waits for another process's transaction."""
+
+BUSY_UPGRADE_S = 60.0
+"""How long an upgrade waits for one that another process has begun."""
+
+FIRST_ABOUT = 1
+"""What the table `about` said before there were numbered steps: those databases are as step 0001 leaves them."""
+
+WRITER_LOCK, UPGRADE_LOCK = 0x6D61736B_77726974, 0x6D61736B_75706772
+"""Keys of PostgreSQL's advisory locks."""
+
+AWAY = (OperationalError, InterfaceError)
+"""What the driver raises while the database is locked, full, stopped, or starting."""
+
+
+class Database:
+    """One database, its tables as this version knows them."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine; see `open_database`."""
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection to read by; raises StoreUnavailable."""
+        with _away("read"), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a transaction: all of it is stored or nothing; raises StoreUnavailable.
+
+        Writers wait for each other, so that the numbers of the history are seen in the order in which they were given.
+        """
+        with _away("written"), self.engine.begin() as connection:
+            if not self.is_sqlite:  # which has one writer at a time anyway
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _away(what: str) -> Iterator[None]:
+    try:
+        yield
+    except AWAY as error:
+        raise StoreUnavailable(f"the database cannot be {what}: {_cause(error)}") from None
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailable(f"the database cannot be {what}: {_cause(error)}") from None
+
+
+def open_database(data_dir: Path, url: str = "", *, create: bool = True) -> Database:
+    """Open the database; raises ConfigError if it cannot be used by this version, StoreUnavailable if it is away.
+
+    Args:
+        data_dir: of this installation; a SQLite database is a file in it.
+        url: `postgresql://…`; empty for SQLite.
+        create: make it and bring it to this version if need be; else it must be there and of this version.
+    """
+    engine = _postgresql(url) if url else _sqlite(data_dir, create=create)
+    where = hide_credentials(url) if url else str(data_dir / FILE_NAME)
+    try:
+        if create:
+            upgrade(engine, where)
+        else:
+            _require_current(engine, where)
+    except AWAY as error:
+        engine.dispose()
+        raise StoreUnavailable(f"{where}: the database does not answer: {_cause(error)}") from None
+    except (DatabaseError, sqlite3.DatabaseError) as error:  # the second from `_prepare`, which speaks to the driver
+        engine.dispose()
+        raise ConfigError(f"{where}: is not a database of maskwatch, or cannot be read: {_cause(error)}") from None
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine)
+
+
+def revision(engine: Engine) -> str | None:
+    """Return the step at which a database is; None if it holds nothing of ours yet."""
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def newest() -> str:
+    """Return the last step that this version knows.
+
+    >>> newest() >= "0002"
+    True
+    """
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise ConfigError("the steps of the store are missing from this installation; install maskwatch again")
+    return head
+
+
+def upgrade(engine: Engine, where: str, to: str = "head") -> None:
+    """Bring a database up to a step, alone: whoever starts at the same time waits and finds it done."""
+    with _alone(engine) as connection:
+        _refuse_newer(connection, where)
+        config = _config(connection)
+        if _revision(connection) is None and _is_first(connection):
+            connection.execute(text("DROP TABLE about"))
+            command.stamp(config, "0001")
+        command.upgrade(config, to)
+
+
+def downgrade(engine: Engine, where: str, to: str) -> None:
+    """Take a database back to an earlier step, for an earlier version of maskwatch; what only later ones hold goes."""
+    with _alone(engine) as connection:
+        _refuse_newer(connection, where)
+        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+        if to not in known:
+            raise ConfigError(f"there is no step {to!r}; known are {', '.join(sorted(known))}")
+        command.downgrade(_config(connection), to)
+
+
+def _sqlite(data_dir: Path, *, create: bool) -> Engine:
+    path = data_dir / FILE_NAME
+    if create and not path.exists():
+        _create_file(path)
+    elif not path.exists():
+        raise ConfigError(f"{path}: there is no database yet. Start `maskwatch up` or `maskwatch aggregate` first.")
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S})
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _create_file(path: Path) -> None:
+    """Make the database beside its place and move it there: whoever finds it finds it whole."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    engine = create_engine(f"sqlite:///{fresh}")
+    upgrade(engine, str(fresh))
+    engine.dispose()
+    fresh.replace(path)
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last steps, whole; they are read again
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    cursor.close()
+
+
+def _postgresql(url: str) -> Engine:
+    try:
+        address = make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
+        return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": round(BUSY_S)})
+    except (ImportError, NoSuchModuleError):
+        raise Unsupported("PostgreSQL needs one more package: pip install 'maskwatch[postgres]'") from None
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Give a transaction in which nobody else changes the tables."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # noqa: S101  for the type checker
+            driver.isolation_level = None  # Python's own BEGIN would come too late, before the first INSERT
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * BUSY_UPGRADE_S)}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+        try:
+            yield connection
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("COMMIT")
+            connection.commit()
+        finally:
+            connection.detach()  # its transactions are not Python's any more
+
+
+def _require_current(engine: Engine, where: str) -> None:
+    with engine.connect() as connection:
+        _refuse_newer(connection, where)
+        found = _revision(connection)
+        if found == newest():
+            return
+        if found is None and not _is_first(connection):
+            raise ConfigError(f"{where}: holds nothing yet. Start `maskwatch up` or `maskwatch aggregate` first.")
+    raise ConfigError(
+        f"{where}: was written by an older maskwatch (step {found or '0001'}, this one knows {newest()}). "
+        "Start `maskwatch up` or `maskwatch aggregate` of this version once: it brings the database up."
+    )
+
+
+def _refuse_newer(connection: Connection, where: str) -> None:
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise ConfigError(
+            f"{where}: was written by a newer maskwatch (step {found}, this one knows {newest()}). "
+            "Use the newer version, or another data directory."
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_first(connection: Connection) -> bool:
+    """Whether it is a database from before there were numbered steps."""
+    if not inspect(connection).has_table("about"):
+        return False
+    found = connection.scalar(text("SELECT value FROM about WHERE name = 'schema'"))
+    return bool(found == FIRST_ABOUT)
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the driver said, without SQLAlchemy's statement and link, and without secrets."""
+    return hide_credentials(str(getattr(error, "orig", error)).strip())

@@ -1,0 +1,75 @@
+"""The tables of the store, as the newest migration leaves them.
+
+To add a table: define it here on `metadata`, run `python -m aggregator.database` for the number of the newest
+migration, write the next one in `aggregator/migrations/versions/` with both ways, upgrade and downgrade, and put its
+queries into a file of their own beside `aggregator/store.py`. A test compares this page with what the migrations make.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("camera_id", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("closed_at", Float),
+    Column("confidence", Float, nullable=False),
+    Column("faces", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("json", Text, nullable=False),
+    Index("events_by_time", "opened_at"),
+    Index("events_by_camera", "camera_id", "opened_at"),
+)
+
+history = Table(
+    "event_history",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String, nullable=False),
+    Column("json", Text, nullable=False),
+    Column("published", Boolean, nullable=False, default=False),
+    Index("history_unpublished", "number", sqlite_where=text("published = 0"), postgresql_where=text("NOT published")),
+    Index("history_by_event", "event_id"),
+    sqlite_autoincrement=True,  # a number is never given twice, even after rows were deleted
+)
+
+folds = Table(
+    "folds",
+    metadata,
+    Column("camera_id", String, primary_key=True),
+    Column("position", String, nullable=False),
+    Column("retired", Boolean, nullable=False, server_default=false()),
+    Column("version", Integer, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("camera_id", String, primary_key=True),
+    Column("minute", Integer, primary_key=True),  # since 1970
+    Column("what", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
