@@ -40,14 +40,14 @@ test: .venv/.dev
 	$(BIN)/python -m pytest
 
 unit: .venv/.dev
-	$(BIN)/python -m pytest maskwatch ingest detector aggregator tests/unit tests/contract -m "not integration and not training"
+	$(BIN)/python -m pytest maskwatch ingest detector aggregator dashboard tests/unit tests/contract -m "not integration and not training"
 
 static: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet maskwatch ingest detector aggregator training tests
+	$(BIN)/interrogate --quiet maskwatch ingest detector aggregator dashboard training tests
 
 check: static test
 
