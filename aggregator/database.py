@@ -72,6 +72,13 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
             yield connection
 
+    def size_bytes(self) -> int:
+        """Return how much room it takes: SQLite's file without its log, or all of a PostgreSQL database."""
+        pages = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        with self.reading() as connection:
+            asked = text(pages if self.is_sqlite else "SELECT pg_database_size(current_database())")
+            return int(connection.scalar(asked) or 0)
+
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()

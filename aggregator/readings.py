@@ -11,9 +11,10 @@ from maskwatch.contracts import GONE_AFTER_S
 from maskwatch.domain import CameraReport, CameraState, DropReason, EventKind, MaskState, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aggregator.fold import Fold
+    from aggregator.space import Space
     from maskwatch.bus import BusInfo
     from maskwatch.contracts import WorkerReport
     from maskwatch.domain import Event
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Labels = tuple[str, ...]
 
 CAMERA_KINDS = tuple(kind for kind in EventKind if kind is not EventKind.PIPELINE_DEGRADED)
+
+NEEDED_ROLES = frozenset({"ingest", "detect", "aggregate"})
+"""Without one of each nothing is watched; the others may be left out."""
 
 
 class Readings:
@@ -61,15 +65,36 @@ class Readings:
     def add_workers(self, workers: Iterable[WorkerReport]) -> None:
         """Read off the workers; one that does not report any more is not counted."""
         newest: dict[str, float] = {}
+        fallen_back, memory = Counter[str](), Counter[str]()
         for worker in workers:
             newest[worker.role] = max(newest.get(worker.role, 0.0), worker.reported_at)
-            if self._now - worker.reported_at > GONE_AFTER_S:
+            here = self._now - worker.reported_at <= GONE_AFTER_S
+            fallen_back[worker.role] += here and worker.fell_back
+            memory[worker.role] += here and worker.memory_bytes
+            if not here:
                 continue
             row = self.samples["maskwatch_workers"]
             row[worker.role, worker.provider] = row.get((worker.role, worker.provider), 0) + 1
             self._set("worker_info", 1, worker.role, worker.provider, worker.provider_asked, worker.version)
+        reporting = {role for role, _ in self.samples["maskwatch_workers"]}
+        for role in sorted(NEEDED_ROLES - reporting):
+            self._set("workers", 0, role, "")
         for role, reported_at in newest.items():
             self._set("worker_last_report_age_seconds", reported_at, role)
+            self._set("workers_fallen_back", fallen_back[role], role)
+            self._set("worker_memory_bytes", memory[role], role)
+
+    def add_processor_time(self, seconds: Mapping[str, float]) -> None:
+        """Read off the processor time taken, by role."""
+        for role, total in seconds.items():
+            self._set("worker_cpu_seconds_total", total, role)
+
+    def add_space(self, space: Space | None) -> None:
+        """Read off store and disk; None if nobody looked."""
+        if space is not None:
+            self._set("store_bytes", space.store)
+            self._set("disk_free_bytes", space.disk_free)
+            self._set("disk_size_bytes", space.disk_size)
 
     def add_health(self, troubles: Iterable[Event]) -> None:
         """Read off what is wrong with the service itself: its open events."""

@@ -17,6 +17,7 @@ from aggregator.fold import VERSION, Fold
 from aggregator.pipeline_health import PipelineHealth, take_vitals
 from aggregator.readings import Readings, time_stages
 from aggregator.store import Step, StoredFold
+from aggregator.worker_use import ProcessorTime
 from maskwatch.contracts import (
     CAMERAS_TABLE,
     DEAD_LETTERS,
@@ -43,6 +44,7 @@ from maskwatch.shard import Shard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from aggregator.space import Space
     from aggregator.store import Store
     from maskwatch.bus import Bus, Entry
     from maskwatch.clock import Clock
@@ -67,6 +69,9 @@ RECORDS_A_STEP = 600
 
 EVERY_S = 1.0
 """How often cameras are looked for, and metrics and ledgers are shown."""
+
+SPACE_EVERY_S = 10.0
+"""How often the sizes of store and disk are looked at."""
 
 AWAY_PAUSE_S = 0.5
 BAD_MESSAGES_LIMIT = 100
@@ -94,8 +99,9 @@ class AggregatorWorker:
         heartbeat: Heartbeat,
         shard: str = "0/1",
         watch: Watch | None = None,
+        look_at_space: Callable[[], Space] | None = None,
     ) -> None:
-        """Take the collaborators; `shard` is index/count, `watch` tells of edited settings."""
+        """Take the collaborators; `shard` is index/count, `watch` tells of edited settings, `look_at_space` of room."""
         self._bus = bus
         self._store = store
         self._clock = clock
@@ -112,7 +118,10 @@ class AggregatorWorker:
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
         self._left: list[str] = []  # cameras taken away whose ledgers still lie on the bus
-        self._looked_at = self._shown_at = self._felt_at = float("-inf")
+        self._look_at_space = look_at_space
+        self._space: Space | None = None
+        self._processor_time = ProcessorTime(clock.time())
+        self._looked_at = self._shown_at = self._felt_at = self._measured_at = float("-inf")
         self._stepped_at = clock.time()
         self._may_be_untold = True  # a predecessor may have been killed between storing and publishing
         self._bad_messages = self._bad_in_a_row = 0
@@ -333,11 +342,18 @@ class AggregatorWorker:
             self._bus.remove(LEDGERS_TABLE, self._left[-1])
             self._left.pop()
         readings.add_workers(self._workers.values())
+        readings.add_processor_time(self._processor_time.add(self._workers.values()))
         readings.add_health(self._health.open_events() if self._health is not None else [])
         readings.add_bus(self._bus.info())
         readings.add_self(self._stepped_at, self._bad_messages)
+        readings.add_space(self._measure(now))
         self._metrics.show(readings.samples)
         self._shown_at = now
+
+    def _measure(self, now: float) -> Space | None:
+        if self._look_at_space is not None and now - self._measured_at >= SPACE_EVERY_S:
+            self._space, self._measured_at = self._look_at_space(), now
+        return self._space
 
     def _show_alone(self) -> None:
         """Show what is known without the bus: cameras of which nothing is heard age, and go offline."""
@@ -346,6 +362,7 @@ class AggregatorWorker:
             readings.add_camera(fold, self._reports.get(camera))
         readings.add_bus(None)
         readings.add_self(self._stepped_at, self._bad_messages)
+        readings.add_space(self._space)
         self._metrics.show(readings.samples)
 
     def _wait(self, error: BusUnavailable | StoreUnavailable) -> None:

@@ -68,6 +68,7 @@ class Inference(Protocol):
     contract: ModelContract
     asked: str
     provider: str
+    fell_back: bool
     input_name: str
     batch_sizes: Sequence[int]
 
@@ -103,6 +104,7 @@ class Engine:
         self._session = _open_session(runtime, model, options, candidates, provider)
         self.asked = provider
         self.provider: str = self._session.get_providers()[0]
+        self.fell_back = self.provider != candidates[0]  # `auto` found a better one installed, and did not get it
         if provider != "auto" and self.provider != PROVIDERS[provider]:
             raise Unsupported(
                 f"{provider} was asked for and onnxruntime gave {self.provider}: its libraries do not load. "

@@ -28,6 +28,7 @@ class ScriptedEngine:
         self.contract = contract
         self.asked = "auto"
         self.provider = provider
+        self.fell_back = False
         self.input_name = "input"
         self.batch_sizes = batch_sizes
         self.fed: list[Feed] = []

@@ -130,6 +130,7 @@ class IngestFleet:
         if self._heartbeat is not None:
             self._heartbeat.counters["cameras"] = len(self._keepers)
             self._heartbeat.counters["restarts"] = sum(keeper.restarts for keeper in self._keepers.values())
+            self._heartbeat.children = self.pids.values()
             self._heartbeat.beat()
 
     def stop(self, deadline_s: float = STOP_WITHIN_S) -> None:

@@ -140,6 +140,9 @@ class WorkerReport:
     provider: str = ""
     models: tuple[str, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
+    fell_back: bool = False  # models run on less than what was asked for or is installed
+    cpu_seconds: float = 0.0  # taken since its start, its children included
+    memory_bytes: int = 0  # resident now, its children included
 
 
 @dataclass(frozen=True, slots=True)

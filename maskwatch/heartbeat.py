@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 from maskwatch import __version__
 from maskwatch.contracts import REPORT_EVERY_S, WORKERS_TABLE, WorkerReport, worker_to_json
 from maskwatch.errors import BusUnavailable
+from maskwatch.usage import take_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from maskwatch.bus import Bus
     from maskwatch.clock import Clock
+
+USAGE_EVERY_S = 5.0
+"""How often a worker looks at what it takes of the machine: Linux walks all its memory for that."""
 
 
 class Stop:
@@ -46,6 +51,7 @@ class Heartbeat:
         provider_asked: str = "",
         provider: str = "",
         models: tuple[str, ...] = (),
+        fell_back: bool = False,
     ) -> None:
         """Describe the worker; `health_file` is touched at each beat, and `maskwatch health` reads its age."""
         self._bus = bus
@@ -53,10 +59,12 @@ class Heartbeat:
         self._health_file = health_file
         if health_file is not None:
             health_file.parent.mkdir(parents=True, exist_ok=True)
-        self._last = float("-inf")
+        self._last = self._used_at = float("-inf")
         host = socket.gethostname()
         self.name = f"{role}-{host}-{os.getpid()}"
         self.counters: dict[str, int] = {}
+        self.children: Iterable[int] = ()
+        """Process ids that work for this worker: what they take is shown as its own."""
         self._report = WorkerReport(
             name=self.name,
             role=role,
@@ -69,6 +77,7 @@ class Heartbeat:
             provider_asked=provider_asked,
             provider=provider,
             models=models,
+            fell_back=fell_back,
         )
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -83,11 +92,20 @@ class Heartbeat:
         self._last = now
         if self._health_file is not None:
             self._health_file.touch()
+        self._look_at_usage(now)
         report = replace(self._report, reported_at=self._clock.time(), counters=dict(self.counters))
         try:
             self._bus.put(WORKERS_TABLE, self.name, worker_to_json(report))
         except BusUnavailable:
             return  # the row goes stale, which is the truth; the health file still says that the loop turns
+
+    def _look_at_usage(self, now: float) -> None:
+        if now - self._used_at < USAGE_EVERY_S:
+            return
+        self._used_at = now
+        usage = take_usage(self.children)
+        cpu_seconds = max(usage.cpu_seconds, self._report.cpu_seconds)  # a child may be between running and ended
+        self._report = replace(self._report, cpu_seconds=cpu_seconds, memory_bytes=usage.memory_bytes)
 
     def leave(self) -> None:
         """Take the row off the bus: this worker ends on purpose."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def detect(config: Path, data_dir: Path, health_file: Path | None) -> None:
             provider_asked=settings.detector.provider,
             provider=masks.provider,
             models=models,
+            fell_back=faces.fell_back or masks.fell_back,
         )
         worker = DetectorWorker(
             bus=bus, pipeline=pipeline, clock=clock, heartbeat=heartbeat, models=models, batch=settings.detector.batch
@@ -125,6 +127,7 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
     from prometheus_client import CollectorRegistry
 
     from aggregator.exposition import Exposition
+    from aggregator.space import take_space
     from aggregator.store import open_store
     from aggregator.worker import AggregatorWorker
     from maskwatch.metrics import Metrics
@@ -154,6 +157,7 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
             heartbeat=heartbeat,
             shard=shard,
             watch=watch,
+            look_at_space=partial(take_space, data_dir, store.database),
         )
         metrics_path(data_dir).parent.mkdir(parents=True, exist_ok=True)
         metrics_path(data_dir).write_text(exposition.url)

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.exposition import Exposition
 from aggregator.readings import Readings
+from aggregator.space import Space
 from maskwatch.bus import BusInfo
 from maskwatch.clock import ManualClock
 from maskwatch.errors import ConfigError
@@ -34,6 +35,8 @@ def filled(registry: CollectorRegistry) -> Metrics:
     readings.add_workers([make_worker_report()])
     readings.add_bus(BusInfo("memory", 10, 20))
     readings.add_health([make_event(camera_id="pipeline", reason="behind")])
+    readings.add_processor_time({"detect": 3.0})
+    readings.add_space(Space(store=1, disk_free=2, disk_size=3))
     readings.add_self(NOW + 4, 0)
     metrics.show(readings.samples)
     metrics.observe("maskwatch_stage_seconds", 0.2, "judge")
@@ -79,6 +82,22 @@ def test_names_follow_the_rules() -> None:
         assert bool(each.buckets) == (each.kind is Kind.HISTOGRAM)
         assert each.help.endswith(".")
         assert set(each.labels) <= LABELS
+
+
+def test_missing_and_fallen_back_workers_show() -> None:
+    """A needed role without a worker that reports shows as 0 workers; one on less than was installed is counted."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, ManualClock(NOW))
+    readings = Readings(NOW)
+    readings.add_workers([make_worker_report(provider="CPU", fell_back=True, memory_bytes=7)] * 2)
+    readings.add_workers([make_worker_report(role="ingest", reported_at=NOW - 11, memory_bytes=7)])
+    metrics.show(readings.samples)
+    value = registry.get_sample_value
+    assert value("maskwatch_workers", {"role": "detect", "provider": "CPU"}) == 2
+    assert value("maskwatch_workers_fallen_back", {"role": "detect"}) == 2
+    assert value("maskwatch_worker_memory_bytes", {"role": "detect"}) == 14
+    assert value("maskwatch_workers", {"role": "ingest", "provider": ""}) == 0
+    assert value("maskwatch_worker_memory_bytes", {"role": "ingest"}) == 0
 
 
 def test_ages_are_of_the_moment_of_the_scrape() -> None:

@@ -81,6 +81,7 @@ def test_the_engine_shows_what_was_asked_and_what_was_got(asked: str) -> None:
     engine = Engine(model=FACES, provider=asked)
     assert engine.asked == asked
     assert engine.provider in available_providers()
+    assert not engine.fell_back or asked == "auto"
     assert engine.contract.name == "yunet-2023mar-dynamic"
 
 

@@ -38,6 +38,21 @@ def test_beats_once_a_second() -> None:
     assert (report.pid, report.role, report.shard, report.models) == (os.getpid(), "detect", "1/2", ("m",))
 
 
+def test_tells_what_it_takes_of_the_machine() -> None:
+    """The report carries processor time, which never falls, and memory; both are looked at every five seconds."""
+    clock = ManualClock()
+    bus = MemoryBus(clock)
+    heartbeat = Heartbeat(role="detect", bus=bus, clock=clock, fell_back=True)
+    reports = []
+    for _ in range(7):
+        heartbeat.beat()
+        reports += rows(bus)
+        clock.advance(1)
+    assert all(each.memory_bytes > 2**20 and each.fell_back for each in reports)
+    spent = [each.cpu_seconds for each in reports]
+    assert 0 < spent[0] == spent[4] <= spent[5]
+
+
 def test_health_file_is_touched_while_the_bus_is_away(tmp_path: Path) -> None:
     """A worker that cannot reach the bus is still alive: its health file stays fresh, and it reports later."""
     clock = ManualClock()
