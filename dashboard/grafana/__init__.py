@@ -1,0 +1,1 @@
+"""The three Grafana dashboards: their source, and the JSON that `python -m dashboard.grafana` writes from it."""
