@@ -28,10 +28,10 @@ def require_program(name: str) -> str:
     return str(found)
 
 
-def wait_until(fact: Callable[[], object], *, within_s: float = 10.0, what: str = "it") -> None:
-    """Wait until something that another process does has become true."""
+def wait_until(fact: Callable[[], object], *, within_s: float = 10.0, what: str = "it", pause_s: float = 0.01) -> None:
+    """Wait until something that another process does has become true, looked at after each pause."""
     deadline = time.monotonic() + within_s
     while not fact():
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not happen within {within_s:g} s")
-        time.sleep(0.01)  # noqa: TID251 - the one place where tests wait
+        time.sleep(pause_s)  # noqa: TID251 - the one place where tests wait

@@ -1,4 +1,4 @@
-"""Reads PromQL: which series an expression asks for, and which labels its result has, as far as the code exports them."""
+"""Reads PromQL: which series an expression asks for, and which labels its result has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCRAPED = frozenset({"job", "instance", "site"})
 
 STAGES = ("ingest", "queue", "judge", "fold")
 TROUBLES = ("no_detector", "behind", "dropping", "losing")
-VALUES = {
+VALUES: dict[tuple[str, str], set[Any]] = {
     ("maskwatch_camera_state", "state"): set(CameraState),
     ("maskwatch_people_judged_total", "state"): set(MaskState),
     ("maskwatch_faces_total", "state"): set(MaskState),
@@ -142,7 +142,7 @@ class Exported:
 def exported() -> Exported:
     """Collect what the code's table and the recording rules give."""
     series = {"up": frozenset({"job", "instance", "site"})} | dict(_scraped())
-    values: dict[tuple[str, str], set[str]] = {key: {str(each) for each in known} for key, known in VALUES.items()}
+    values = {key: {str(each) for each in known} for key, known in VALUES.items()}
     for file in ("thresholds.yaml", "rules.yaml"):
         for rule in rules(file):
             found = Exported(series, values)

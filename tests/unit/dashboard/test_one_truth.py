@@ -72,7 +72,7 @@ def test_a_panel_explains_itself(panel: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("board", [pytest.param(board, id=name) for name, board in BOARDS.items()])
 def test_a_dashboard_is_whole(board: dict[str, Any]) -> None:
-    """Variables for site and camera, links to the others and to the page, annotations, and panels that do not overlap."""
+    """Variables for site and camera, links to the others and the page, annotations, and no overlapping panels."""
     names = {each["name"] for each in board["templating"]["list"]}
     assert {"DS", "site", "camera", "page"} <= names
     assert [each["type"] for each in board["links"]] == ["dashboards", "link"]
@@ -113,7 +113,7 @@ def test_an_alert_names_only_what_is_exported(alert: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_complete(alert: dict[str, Any], root: Path) -> None:
-    """It has `for`, severity, summary, description, a section of the runbooks, and a case that fires and one that does not."""
+    """It has `for`, severity, summary, description, a runbook, a test that it fires and one that it does not."""
     assert alert["for"]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert {"summary", "description", "runbook_url"} == alert["annotations"].keys()
