@@ -153,20 +153,18 @@ def _variables(page: str, *, has_window: bool) -> Iterator[Json]:
 
 
 def _asked(name: str, label: str, query: str, *, many: bool) -> Json:
-    return {
+    variable: Json = {
         "name": name,
         "label": label,
         "type": "query",
         "datasource": DATA_SOURCE,
-        "definition": query,
         "query": {"query": query, "refId": name},
         "refresh": 2,
         "sort": 1,
         "multi": many,
         "includeAll": many,
-        "allValue": ".*" if many else None,
-        "current": {"text": "All", "value": "$__all"} if many else {},
     }
+    return variable | ({"allValue": ".*", "current": {"text": "All", "value": "$__all"}} if many else {})
 
 
 def _laid_out(rows: tuple[Row, ...]) -> Iterator[Json]:

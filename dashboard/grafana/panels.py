@@ -171,7 +171,14 @@ def heat(title: str, about: str, query: Query, *, unit: str, width: int = 6, **m
     """Build a heat map of a histogram's buckets: time to the right, buckets upwards, colour by count."""
     options = {
         "calculate": False,
-        "color": {"mode": "scheme", "scheme": "Blues", "steps": 32, "fill": "dark-blue", "exponent": 0.5},
+        "color": {
+            "mode": "scheme",
+            "scheme": "Blues",
+            "steps": 32,
+            "fill": "dark-blue",
+            "exponent": 0.5,
+            "reverse": False,
+        },
         "cellGap": 1,
         "filterValues": {"le": 1e-9},
         "rowsFrame": {"layout": "auto"},
@@ -187,7 +194,7 @@ def heat(title: str, about: str, query: Query, *, unit: str, width: int = 6, **m
 
 def table(title: str, about: str, *queries: Query, unit: str, width: int = 24, **more: Any) -> Panel:
     """Build a table of instant values: one row for what the queries' labels have in common."""
-    options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": [], "countRows": False}}
+    options = {"showHeader": True, "cellHeight": "sm"}
     asked = tuple(replace(query, kind="table", instant=True) for query in queries)
     defaults = {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}, "color": "thresholds"}
     return Panel("table", title, about, asked, unit, width, options=options, **(defaults | more))

@@ -99,7 +99,7 @@ def test_variables_ask_for_what_is_exported() -> None:
     for board in BOARDS.values():
         for each in board["templating"]["list"]:
             if each["type"] == "query":
-                metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", each["definition"]).groups()
+                metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"]["query"]).groups()
                 assert label in EXPORTED.labels(filled_in(metric))
 
 
