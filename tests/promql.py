@@ -38,6 +38,17 @@ VALUES: dict[tuple[str, str], set[Any]] = {
 }
 """What labels with few values can be."""
 
+AWAITED = {
+    "maskwatch_coverage_ratio": ("camera_id",),
+    **{
+        f"maskwatch_subscription_{name}": ("subscription",)
+        for name in (
+            "queue", "oldest_age_seconds", "sent_total", "failures_total", "dead_letters", "last_success_seconds", "up"
+        )
+    },
+}  # fmt: skip
+"""Metrics that dashboards and alerts know already, and the table not yet."""
+
 VARIABLES = {
     "$__rate_interval": "1m",
     "$__interval": "1m",
@@ -157,6 +168,7 @@ def exported() -> Exported:
 
 
 def _scraped() -> Iterator[tuple[str, Labels]]:
+    yield from ((name, SCRAPED | set(labels)) for name, labels in AWAITED.items())
     for metric in METRICS:
         labels = SCRAPED | set(metric.labels)
         if metric.kind is Kind.HISTOGRAM:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aggregator.space import take_space
 from aggregator.database import FILE_NAME, open_database
+from aggregator.space import take_space
 
 if TYPE_CHECKING:
     from pathlib import Path
