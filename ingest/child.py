@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from ingest.progress import Progress
 from ingest.worker import CameraWorker
-from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import open_bus
 from maskwatch.processes import die_with_parent
 
 if TYPE_CHECKING:
     from ingest.camera_state import Condition
+    from maskwatch.bus_routed import BusAddress
     from maskwatch.clock import Clock
     from maskwatch.settings import CameraSettings
 
@@ -35,7 +36,7 @@ class CameraProcess:
     """A camera's process as its parent sees it. Fork it from the main thread: it dies with the thread."""
 
     def __init__(
-        self, *, camera: CameraSettings, bus_url: str, run: int, start: Condition | None, clock: Clock
+        self, *, camera: CameraSettings, bus_address: BusAddress, run: int, start: Condition | None, clock: Clock
     ) -> None:
         """Fork, and begin to read."""
         self.camera = camera
@@ -45,7 +46,7 @@ class CameraProcess:
         context = multiprocessing.get_context("fork")
         self._process = context.Process(
             target=read_camera,
-            args=(camera, bus_url, self.progress, start, clock, os.getpid()),
+            args=(camera, bus_address, self.progress, start, clock, os.getpid()),
             name=f"camera-{camera.id}",
             daemon=True,
         )
@@ -82,7 +83,12 @@ class CameraProcess:
 
 
 def read_camera(
-    camera: CameraSettings, bus_url: str, progress: Progress, start: Condition | None, clock: Clock, parent: int
+    camera: CameraSettings,
+    bus_address: BusAddress,
+    progress: Progress,
+    start: Condition | None,
+    clock: Clock,
+    parent: int,
 ) -> None:
     """Read one camera until asked to end."""
     die_with_parent(parent)
@@ -90,7 +96,7 @@ def read_camera(
     signal.signal(signal.SIGTERM, lambda *_: progress.ask_to_end())  # noqa: TID251 - replaces the parent's handler
     if sys.platform == "linux":
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # one arena per thread would keep freed pictures twice
-    bus = RedisBus(bus_url, reply_timeout_s=REPLY_TIMEOUT_S)
+    bus = open_bus(bus_address, reply_timeout_s=REPLY_TIMEOUT_S)
     worker = CameraWorker(camera=camera, bus=bus, clock=clock, progress=progress, start=start)
     worker.start()
     while not progress.is_asked_to_end and os.getppid() == parent:

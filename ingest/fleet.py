@@ -11,7 +11,7 @@ from ingest.camera_state import Condition
 from ingest.child import REPLY_TIMEOUT_S, CameraProcess
 from ingest.keeper import Keeper
 from ingest.outbox import Outbox
-from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import open_bus
 from maskwatch.contracts import CAMERAS_TABLE, camera_from_json
 from maskwatch.domain import CameraState, LossReason
 from maskwatch.errors import BusUnavailable, ConfigError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingest.keeper import ReadingProcess
     from maskwatch.bus import Bus
+    from maskwatch.bus_routed import BusAddress
     from maskwatch.clock import Clock
     from maskwatch.heartbeat import Heartbeat, Stop
     from maskwatch.settings import CameraSettings, Settings
@@ -52,7 +53,7 @@ class IngestFleet:
         self,
         *,
         settings: Settings,
-        bus_url: str,
+        bus_address: BusAddress,
         clock: Clock,
         shard: Shard | None = None,
         bus: Bus | None = None,
@@ -64,18 +65,18 @@ class IngestFleet:
 
         Args:
             settings: the cameras to begin with.
-            bus_url: for the connection that each camera's process makes for itself.
+            bus_address: for the connection that each camera's process makes for itself.
             clock: of this host.
             shard: the part of the cameras that is ours; all of them without it.
-            bus: for what the parent says; its own connection to `bus_url` without it.
+            bus: for what the parent says; its own connection to `bus_address` without it.
             heartbeat: of this worker.
             watch: where new settings come from.
             launch: starts a camera's process; a fake in tests.
         """
-        self._bus_url = bus_url
+        self._bus_address = bus_address
         self._clock = clock
         self._shard = shard or Shard()
-        self._bus = bus or RedisBus(bus_url, reply_timeout_s=REPLY_TIMEOUT_S)
+        self._bus = bus or open_bus(bus_address, reply_timeout_s=REPLY_TIMEOUT_S)
         self._outbox = Outbox(bus=self._bus, clock=clock)
         self._heartbeat = heartbeat
         self._watch = watch
@@ -205,4 +206,4 @@ class IngestFleet:
         return self._outbox.forget(camera_id)
 
     def _fork(self, camera: CameraSettings, run: int, start: Condition | None) -> ReadingProcess:
-        return CameraProcess(camera=camera, bus_url=self._bus_url, run=run, start=start, clock=self._clock)
+        return CameraProcess(camera=camera, bus_address=self._bus_address, run=run, start=start, clock=self._clock)

@@ -44,6 +44,9 @@ CAMERAS_TABLE = "maskwatch:cameras"
 WORKERS_TABLE = "maskwatch:workers"
 LEDGERS_TABLE = "maskwatch:ledgers"
 
+PICTURES = (FRAMES, "maskwatch:views:")
+"""How the names of streams of pictures begin: these may lie on a server of their own, `bus.frames_url`."""
+
 MAX_FRAME_BYTES = 512 * 1024
 """A larger JPEG is not published but dropped and counted; with the cap's depth this bounds the bus's memory."""
 
@@ -79,9 +82,13 @@ def memory_ceiling(cameras: int) -> int:
     >>> memory_ceiling(8) // 2**20
     92
     """
-    per_camera = FRAMES_CAP.entries * MAX_FRAME_BYTES + LOG_CAP.bytes
-    shared = DEAD_LETTERS_CAP.bytes + EVENTS_CAP.bytes + 16 * 2**20
-    return (cameras * per_camera + shared) * 5 // 4
+    shared = DEAD_LETTERS_CAP.bytes + EVENTS_CAP.bytes + 8 * 2**20
+    return (cameras * LOG_CAP.bytes + shared) * 5 // 4 + pictures_ceiling(cameras)
+
+
+def pictures_ceiling(cameras: int) -> int:
+    """Bound the part of `memory_ceiling` that a server for pictures alone needs."""
+    return (cameras * FRAMES_CAP.entries * MAX_FRAME_BYTES + 8 * 2**20) * 5 // 4
 
 
 @dataclass(frozen=True, slots=True)

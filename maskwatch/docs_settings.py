@@ -32,8 +32,9 @@ cameras:
 - `maskwatch check-config FILE` names file, line and field of each mistake, and prints the effective settings.
 - `maskwatch schema` prints a JSON Schema. With `# yaml-language-server: $schema=settings.schema.json` in the first
   line, editors complete and check the file.
-- In every text, `${NAME}` is the environment variable, `${NAME:-fallback}` has a fallback, and `${file:PATH}` (or the
-  whole value `file:PATH`) is the content of a file. Inside an address they are percent-encoded.
+- In every text, `${NAME}` is the environment variable, and `${file:PATH}` (or the whole value `file:PATH`) is the
+  content of a file; `${NAME:-fallback}` and `${file:PATH:-fallback}` have a fallback for when there is none. Inside an
+  address they are percent-encoded.
 - A camera takes from `defaults` what it does not say itself, field by field.
 - Durations are in seconds (`_s`), lengths in pixels.
 """

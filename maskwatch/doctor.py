@@ -12,13 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskwatch import __version__
 from maskwatch.bus_redis import RedisBus
-from maskwatch.contracts import memory_ceiling
+from maskwatch.contracts import memory_ceiling, pictures_ceiling
 from maskwatch.embedded import server_binary
 from maskwatch.errors import MaskwatchError, Unsupported
 from maskwatch.secrecy import hide_credentials
@@ -75,7 +75,7 @@ def examine(
         loading_row("PyAV", "av", "pip install --force-reinstall av"),
         runtime_row(runtimes()),
         provider_row(settings.detector.provider, providers),
-        bus_row(settings),
+        *bus_rows(settings),
         data_row(data_dir),
         training_row(),
     ]
@@ -164,22 +164,33 @@ def provider_row(asked: str, providers: Callable[[], Sequence[str]]) -> Row:
     return Row("models run on", Status.OK, said)
 
 
-def bus_row(settings: Settings) -> Row:
-    """Look at the Redis that would be used: the embedded one, or the one in the settings."""
+def bus_rows(settings: Settings) -> Iterator[Row]:
+    """Look at the Redis that would be used: the embedded one, or the one or two in the settings."""
+    cameras = len(settings.active)
     if not settings.bus.url:
-        return embedded_row()
-    where = hide_credentials(settings.bus.url)
+        yield embedded_row()
+    elif not settings.bus.frames_url:
+        yield server_row("bus", settings.bus.url, memory_ceiling(cameras), cameras)
+    else:
+        pictures = pictures_ceiling(cameras)
+        yield server_row("bus", settings.bus.url, memory_ceiling(cameras) - pictures, cameras)
+        yield server_row("bus's pictures", settings.bus.frames_url, pictures, cameras)
+
+
+def server_row(name: str, url: str, needed: int, cameras: int) -> Row:
+    """Look at one server, which needs so many bytes for so many cameras."""
+    where = hide_credentials(url)
     try:
-        bus = RedisBus(settings.bus.url)
+        bus = RedisBus(url)
         try:
             info = bus.check()
         finally:
             bus.close()
     except Unsupported as error:
-        return Row("bus", Status.FAIL, f"{where}: {error}", "Leave bus.url empty for the embedded server.")
+        return Row(name, Status.FAIL, f"{where}: {error}", "Leave bus.url empty for the embedded server.")
     except MaskwatchError as error:
-        return Row("bus", Status.FAIL, f"{where}: {error}", "Start it, or correct bus.url.")
-    return judged_server(where, info, len(settings.active))
+        return Row(name, Status.FAIL, f"{where}: {error}", "Start it, or correct bus.url.")
+    return replace(judged_server(where, info, needed, cameras), name=name)
 
 
 def embedded_row() -> Row:
@@ -195,9 +206,8 @@ def embedded_row() -> Row:
     return Row("bus", Status.OK, f"embedded, {binary.name} {version.group(1) if version else '?'} ({binary})")
 
 
-def judged_server(where: str, info: BusInfo, cameras: int) -> Row:
+def judged_server(where: str, info: BusInfo, needed: int, cameras: int) -> Row:
     """Judge a server that answers: it must not evict, and its limit must hold what the cameras may need."""
-    needed = memory_ceiling(cameras)
     said = f"{where}: {info.server}, {info.used_bytes / 2**20:.0f} MiB used of "
     said += f"{info.cap_bytes / 2**20:.0f} MiB, {info.eviction}" if info.cap_bytes else "no limit"
     if info.cap_bytes and info.eviction != "noeviction":

@@ -283,6 +283,15 @@ class BusSettings(Frozen):
     url: str = ""
     """redis://, rediss://, unix:// or redis+sentinel://host:port,…/service; empty for the embedded server.
     Redis 7.0 or newer, or Valkey."""
+    frames_url: str = ""
+    """A second server for pictures alone, without persistence and with a memory cap of its own; empty to keep them
+    beside everything else."""
+
+    @model_validator(mode="after")
+    def _has_both(self) -> BusSettings:
+        if self.frames_url and not self.url:
+            raise ValueError("frames_url is the second of two servers; give the first as url")
+        return self
 
 
 class StoreSettings(Frozen):

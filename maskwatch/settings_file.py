@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
-_SECRET_FIELDS = {"source", "url"}
+_SECRET_FIELDS = {"source", "url", "frames_url"}
 _MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -211,7 +211,9 @@ def _filled(text: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         before = text[: match.start()]
-        found = _content(match["name"]) if match["file"] else _variable(match["name"], match["fallback"])
+        found = (
+            _content(match["name"], match["fallback"]) if match["file"] else _variable(match["name"], match["fallback"])
+        )
         return quote(found, safe="") if "://" in before and "@" in text[match.end() :] else found
 
     return _PLACEHOLDER.sub(value, text)
@@ -226,10 +228,12 @@ def _variable(name: str, fallback: str | None) -> str:
     return found
 
 
-def _content(path: str) -> str:
+def _content(path: str, fallback: str | None = None) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and fallback is not None:
+            return fallback
         why = error.strerror if isinstance(error, OSError) else "is not text"
         raise LookupError(f"the secret's file {path} cannot be read: {why}") from None
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "aggregate": "workers",
     "status": "status",
     "events": "watch",
-    "health": "watch",
+    "health": "health",
     "check-config": "check",
     "schema": "check",
     "doctor": "check",

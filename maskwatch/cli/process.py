@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from maskwatch.bus_routed import BusAddress
     from maskwatch.heartbeat import Stop
     from maskwatch.settings import Settings
 
@@ -32,11 +33,11 @@ FORCED_EXIT = 130
 
 config_option = click.option(
     "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), default=Path("cameras.yaml"), show_default=True,
-    help="Settings file.",
+    envvar="MASKWATCH_CONFIG", show_envvar=True, help="Settings file.",
 )  # fmt: skip
 data_dir_option = click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("maskwatch-data"), show_default=True,
-    help="Folder for all that is kept.",
+    envvar="MASKWATCH_DATA_DIR", show_envvar=True, help="Folder for all that is kept.",
 )  # fmt: skip
 
 
@@ -48,6 +49,7 @@ class StackFile:
     bus_url: str
     config: str
     started_at: float
+    frames_url: str = ""
 
     def write(self, data_dir: Path) -> None:
         """Put it below the data directory."""
@@ -83,8 +85,10 @@ def metrics_path(data_dir: Path) -> Path:
     return data_dir / "run" / "metrics.url"
 
 
-def bus_url(settings: Settings, data_dir: Path) -> str:
+def bus_address(settings: Settings, data_dir: Path) -> BusAddress:
     """Find the bus: the supervisor's word, the settings', or the stack that runs on this data directory."""
+    from maskwatch.bus_routed import BusAddress  # here, as health probes come through this module every few seconds
+
     stack = StackFile.read(data_dir)
     url = os.environ.get(BUS_URL_VARIABLE) or settings.bus.url or (stack.bus_url if stack else "")
     if not url:
@@ -92,7 +96,7 @@ def bus_url(settings: Settings, data_dir: Path) -> str:
             f"no bus: nothing runs on {data_dir}, and `bus.url` is empty. Start the stack with `maskwatch up`, "
             "or give the address of a Redis server."
         )
-    return url
+    return BusAddress(url, settings.bus.frames_url or (stack.frames_url if stack and url == stack.bus_url else ""))
 
 
 @contextmanager

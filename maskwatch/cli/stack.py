@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import BusAddress, open_bus
 from maskwatch.cli.process import (
     BUS_URL_VARIABLE,
     StackFile,
@@ -58,7 +58,7 @@ def up(config: Path, data_dir: Path) -> None:
         server = None
         if settings.bus.url:
             url = settings.bus.url
-            _check_bus(url)
+            _check_bus(BusAddress(url, settings.bus.frames_url))
         else:
             ceiling = memory_ceiling(len(settings.cameras) + SPARE_CAMERAS)
             server = EmbeddedValkey(data_dir / "valkey", max_memory_bytes=ceiling, clock=clock)
@@ -67,7 +67,7 @@ def up(config: Path, data_dir: Path) -> None:
             url = server.url
         for stale in (metrics_path(data_dir), *metrics_path(data_dir).parent.glob("*.alive")):
             stale.unlink(missing_ok=True)
-        StackFile(os.getpid(), url, str(config.resolve()), clock.time()).write(data_dir)
+        StackFile(os.getpid(), url, str(config.resolve()), clock.time(), settings.bus.frames_url).write(data_dir)
         stack.callback(stack_path(data_dir).unlink, missing_ok=True)
         supervisor = Supervisor(
             stages=_stages(settings, config, data_dir),
@@ -99,12 +99,13 @@ def _stages(settings: Settings, config: Path, data_dir: Path) -> list[Stage]:
     ]
 
 
-def _check_bus(url: str) -> None:
-    bus = RedisBus(url)
+def _check_bus(address: BusAddress) -> None:
+    bus = open_bus(address)
     try:
         info = bus.check()
     except BusUnavailable as error:
-        raise ConfigError(f"bus.url: {hide_credentials(url)} does not answer: {error}") from None
+        said = " or ".join(hide_credentials(url) for url in (address.url, address.frames_url) if url)
+        raise ConfigError(f"bus: {said} does not answer: {error}") from None
     finally:
         bus.close()
     log.info("bus is %s", info.server)

@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from maskwatch.bus_redis import RedisBus
-from maskwatch.cli.process import bus_url, data_dir_option, metrics_path
+from maskwatch.bus_routed import open_bus
+from maskwatch.cli.process import bus_address, data_dir_option, metrics_path
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import (
     CAMERAS_TABLE,
@@ -48,7 +48,7 @@ ROLES = {"ingest", "detect", "aggregate"}
 def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
     """Show cameras, workers, models, the frame ledger and the backlog; exit 1 if a camera or worker is not well."""
     settings = load_settings(config) if config else Settings()
-    bus = RedisBus(bus_url(settings, data_dir))
+    bus = open_bus(bus_address(settings, data_dir))
     try:
         found = look(bus, SystemClock().time())
     except BusUnavailable as error:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import BusAddress, RoutedBus, open_bus
 from maskwatch.cli.process import (
-    bus_url,
+    bus_address,
     config_option,
     data_dir_option,
     health_path,
@@ -27,6 +27,8 @@ from maskwatch.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from maskwatch.bus_redis import RedisBus
 
 PAUSE_S = 0.5
 
@@ -44,9 +46,9 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     return config_option(data_dir_option(health(function)))
 
 
-def _connect(url: str, stop: Stop, clock: SystemClock) -> RedisBus:
+def _connect(address: BusAddress, stop: Stop, clock: SystemClock) -> RedisBus | RoutedBus:
     """Return the bus once it answers and is one that can serve; it may come up after this worker."""
-    bus = RedisBus(url)
+    bus = open_bus(address)
     while not stop.requested:
         try:
             bus.check()
@@ -69,16 +71,16 @@ def ingest(config: Path, data_dir: Path, health_file: Path | None, shard: str) -
     from ingest.fleet import IngestFleet
 
     clock, stop = SystemClock(), Stop()
-    url = bus_url(settings, data_dir)
+    address = bus_address(settings, data_dir)
     watch = SettingsWatch(config, settings)
     with signals(stop, reload=watch.ask):
-        bus = _connect(url, stop, clock)
+        bus = _connect(address, stop, clock)
         heartbeat = Heartbeat(
             role="ingest", bus=bus, clock=clock, shard=shard, health_file=health_file or health_path(data_dir, "ingest")
         )
         fleet = IngestFleet(
             settings=settings,
-            bus_url=url,
+            bus_address=address,
             bus=bus,
             clock=clock,
             shard=Shard.parse(shard),
@@ -101,7 +103,7 @@ def detect(config: Path, data_dir: Path, health_file: Path | None) -> None:
     pipeline, faces, masks = open_pipeline(settings.detector)
     models = (faces.contract.name, masks.contract.name)
     with signals(stop):
-        bus = _connect(bus_url(settings, data_dir), stop, clock)
+        bus = _connect(bus_address(settings, data_dir), stop, clock)
         heartbeat = Heartbeat(
             role="detect",
             bus=bus,
@@ -140,7 +142,7 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
     watch = SettingsWatch(config, settings)
     exposition = Exposition(registry, host=settings.metrics.host, port=settings.metrics.port)
     with signals(stop, reload=watch.ask):
-        bus = _connect(bus_url(settings, data_dir), stop, clock)
+        bus = _connect(bus_address(settings, data_dir), stop, clock)
         heartbeat = Heartbeat(
             role="aggregate",
             bus=bus,

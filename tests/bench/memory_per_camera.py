@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from ingest.fleet import STEP_S, IngestFleet
+from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.settings import CameraSettings, Settings
@@ -33,7 +34,7 @@ def main() -> None:
         RtspCamera({"cam": FILM}) as fake,
     ):
         cameras = tuple(CameraSettings(id=f"camera-{number}", source=fake.url()) for number in range(count))
-        fleet = IngestFleet(settings=Settings(cameras=cameras), bus_url=server.url, clock=clock)
+        fleet = IngestFleet(settings=Settings(cameras=cameras), bus_address=BusAddress(server.url), clock=clock)
         began = clock.monotonic()
         cpu: dict[int, float] = {}
         while clock.monotonic() < began + seconds:

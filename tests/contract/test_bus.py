@@ -13,6 +13,7 @@ import redis
 from maskwatch.bus import BEGINNING, Bus, Cap, Entry
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import BusAddress, RoutedBus, open_bus
 from maskwatch.clock import ManualClock
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.errors import BusUnavailable
@@ -57,6 +58,44 @@ class InMemory:
         self.bus.away = False
 
 
+class InMemoryRouted:
+    """Two buses of this process behind one: `TWO` and its like on the second."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.clock = ManualClock()
+        self.parts = (MemoryBus(self.clock), MemoryBus(self.clock))
+
+    def connect(self) -> Bus:
+        """Put another front before the same two."""
+        return routed(*self.parts)
+
+    def wait(self, seconds: float) -> None:
+        """Advance the clock."""
+        self.clock.advance(seconds)
+
+    def lose_memory(self) -> None:
+        """Forget everything on both."""
+        for part in self.parts:
+            part.restart()
+
+    def go_away(self) -> None:
+        """Be unreachable."""
+        for part in self.parts:
+            part.away = True
+
+    def come_back(self) -> None:
+        """Be reachable again, empty."""
+        self.lose_memory()
+        for part in self.parts:
+            part.away = False
+
+
+def routed(rest: Bus, pictures: Bus) -> RoutedBus:
+    """Make one bus of two, which takes `TWO` for a stream of pictures."""
+    return RoutedBus(rest=rest, pictures=pictures, is_picture=lambda stream: stream == TWO)
+
+
 class OnServer:
     """The real bus on a server of its own."""
 
@@ -98,7 +137,43 @@ class OnServer:
         self.lose_memory()
 
 
-Place = InMemory | OnServer
+class OnTwoServers:
+    """The real bus over two servers of its own."""
+
+    def __init__(self, *servers: EmbeddedValkey | RedisServer) -> None:
+        """Use two servers that run."""
+        self.parts = [OnServer(server) for server in servers]
+
+    def connect(self) -> Bus:
+        """Open another connection to each."""
+        return routed(*(part.connect() for part in self.parts))
+
+    def wait(self, seconds: float) -> None:
+        """Let real time pass."""
+        self.parts[0].wait(seconds)
+
+    def lose_memory(self) -> None:
+        """Forget everything on both."""
+        for part in self.parts:
+            part.lose_memory()
+
+    def go_away(self) -> None:
+        """End both."""
+        for part in self.parts:
+            part.go_away()
+
+    def come_back(self) -> None:
+        """Start both again, empty."""
+        for part in self.parts:
+            part.come_back()
+
+    def clean(self) -> None:
+        """Leave both running and empty."""
+        for part in self.parts:
+            part.clean()
+
+
+Place = InMemory | InMemoryRouted | OnServer | OnTwoServers
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +194,20 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture(
     params=[
         pytest.param("memory", id="memory"),
+        pytest.param("routed", id="routed-memory"),
         pytest.param("embedded", id="embedded-valkey", marks=pytest.mark.integration),
         pytest.param("debian", id="redis-server", marks=[pytest.mark.integration, pytest.mark.redis_server]),
+        pytest.param("both", id="routed-servers", marks=[pytest.mark.integration, pytest.mark.redis_server]),
     ]
 )
-def place(request: pytest.FixtureRequest) -> Iterator[InMemory | OnServer]:
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Somewhere a bus can run."""
-    if request.param == "memory":
-        yield InMemory()
+    if request.param in {"memory", "routed"}:
+        yield InMemory() if request.param == "memory" else InMemoryRouted()
         return
-    on_server = OnServer(request.getfixturevalue(request.param))
+    names = ["debian", "embedded"] if request.param == "both" else [request.param]
+    servers = [request.getfixturevalue(name) for name in names]
+    on_server = OnTwoServers(*servers) if len(servers) == 2 else OnServer(*servers)
     yield on_server
     on_server.clean()
 
@@ -394,3 +473,26 @@ def test_info(bus: Bus) -> None:
     after = bus.info()
     assert after.server
     assert after.used_bytes - before.used_bytes > 250_000
+
+
+@pytest.mark.faults
+def test_routed_streams_fail_apart() -> None:
+    """With the server for pictures away, logs and tables go on; and the other way round."""
+    rest, pictures = MemoryBus(), MemoryBus()
+    bus = RoutedBus(rest=rest, pictures=pictures)
+    pictures.away = True
+    bus.append("maskwatch:log:door", {"head": b"log"}, WIDE)
+    bus.put("maskwatch:cameras", "door", b"{}")
+    with pytest.raises(BusUnavailable):
+        bus.append("maskwatch:frames:door", {"head": b"frame"}, WIDE)
+    pictures.away, rest.away = False, True
+    bus.append("maskwatch:views:door", {"head": b"view"}, WIDE)
+    with pytest.raises(BusUnavailable):
+        bus.length("maskwatch:log:door")
+    assert pictures.length("maskwatch:views:door") == 1
+
+
+def test_one_address_opens_one_server() -> None:
+    """Without a second address there is one server and nothing to route."""
+    assert isinstance(open_bus(BusAddress("redis://127.0.0.1:1")), RedisBus)
+    assert isinstance(open_bus(BusAddress("redis://127.0.0.1:1", "redis://127.0.0.1:2")), RoutedBus)

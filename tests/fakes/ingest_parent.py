@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from ingest.fleet import IngestFleet
+from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
 from maskwatch.heartbeat import Stop
 from maskwatch.settings_file import SettingsWatch, load_settings
@@ -14,4 +15,4 @@ if __name__ == "__main__":
     bus_url, file = sys.argv[1], Path(sys.argv[2])
     settings = load_settings(file)
     watch = SettingsWatch(file, settings)
-    IngestFleet(settings=settings, bus_url=bus_url, clock=SystemClock(), watch=watch).run(Stop())
+    IngestFleet(settings=settings, bus_address=BusAddress(bus_url), clock=SystemClock(), watch=watch).run(Stop())

@@ -15,6 +15,7 @@ import pytest
 
 from ingest.fleet import IngestFleet
 from maskwatch.bus_redis import RedisBus
+from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import CAMERAS_TABLE, camera_from_json, frames_stream
 from maskwatch.embedded import EmbeddedValkey
@@ -51,7 +52,9 @@ class Site:
     def __init__(self, server: EmbeddedValkey, *cameras: CameraSettings) -> None:
         """Build the fleet; nothing runs before the first step."""
         self.bus = RedisBus(server.url, reply_timeout_s=1.0)
-        self.fleet = IngestFleet(settings=Settings(cameras=cameras), bus_url=server.url, clock=SystemClock())
+        self.fleet = IngestFleet(
+            settings=Settings(cameras=cameras), bus_address=BusAddress(server.url), clock=SystemClock()
+        )
         self.accounts = {camera.id: Accounts() for camera in cameras}
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ from ingest.fleet import FAREWELL_S, IngestFleet
 from ingest.keeper import Keeper
 from ingest.outbox import Outbox
 from maskwatch.bus_memory import MemoryBus
+from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import ManualClock
 from maskwatch.contracts import CAMERAS_TABLE, FRAMES_CAP, camera_from_json, camera_to_json, frames_stream
 from maskwatch.domain import CameraState, FrameId, LossReason
@@ -59,7 +60,7 @@ class Rig:
         """Build a fleet."""
         return IngestFleet(
             settings=Settings(cameras=cameras),
-            bus_url="redis://nowhere",
+            bus_address=BusAddress("redis://nowhere"),
             clock=self.clock,
             bus=self.bus,
             launch=self.launch,
@@ -282,7 +283,7 @@ def test_a_broken_edit_is_said_once_and_the_old_settings_go_on(
     settings = load_settings(file)
     fleet = IngestFleet(
         settings=settings,
-        bus_url="",
+        bus_address=BusAddress(""),
         clock=rig.clock,
         bus=rig.bus,
         launch=rig.launch,

@@ -9,7 +9,7 @@ import pytest
 
 from maskwatch import doctor
 from maskwatch.bus import BusInfo
-from maskwatch.contracts import memory_ceiling
+from maskwatch.contracts import memory_ceiling, pictures_ceiling
 from maskwatch.doctor import Row, Status, exit_code
 from maskwatch.errors import Unsupported
 from maskwatch.settings import Settings
@@ -106,30 +106,39 @@ def test_opencv(there: dict[str, str], status: Status, detail: str) -> None:
 )
 def test_servers(info: BusInfo, status: Status, remedy: str) -> None:
     """A server must not evict, and should have a limit that holds what the cameras may need."""
-    row = doctor.judged_server("redis://h", info, 4)
+    row = doctor.judged_server("redis://h", info, memory_ceiling(4), 4)
     assert row.status is status
     assert remedy in row.remedy
 
 
 def test_server_that_is_not_there() -> None:
     """A server that does not answer fails, and its password is not shown."""
-    row = doctor.bus_row(Settings.model_validate({"bus": {"url": "redis://u:hunter2@127.0.0.1:1/0"}}))
+    (row,) = doctor.bus_rows(Settings.model_validate({"bus": {"url": "redis://u:hunter2@127.0.0.1:1/0"}}))
     assert row.status is Status.FAIL
     assert "redis://***@127.0.0.1:1/0" in row.detail
     assert "hunter2" not in f"{row.detail} {row.remedy}"
 
 
+def test_two_servers() -> None:
+    """A second server for pictures has a row of its own, and each must hold its part of what is needed."""
+    urls = {"url": "redis://127.0.0.1:1/0", "frames_url": "redis://u:hunter2@127.0.0.1:1/1"}
+    rows = list(doctor.bus_rows(Settings.model_validate({"bus": urls})))
+    assert [row.name for row in rows] == ["bus", "bus's pictures"]
+    assert "hunter2" not in f"{rows}"
+    assert 0 < pictures_ceiling(4) < memory_ceiling(4)
+
+
 def test_server_that_is_too_old() -> None:
     """A server older than 7.0 fails, with what to do instead."""
     with old_server() as url:
-        row = doctor.bus_row(Settings.model_validate({"bus": {"url": url}}))
+        (row,) = doctor.bus_rows(Settings.model_validate({"bus": {"url": url}}))
     assert row.status is Status.FAIL
     assert "6.2.14" in row.detail
 
 
 def test_address_that_is_none() -> None:
     """An address that cannot be read fails with how to write one."""
-    row = doctor.bus_row(Settings.model_validate({"bus": {"url": "mongodb://h"}}))
+    (row,) = doctor.bus_rows(Settings.model_validate({"bus": {"url": "mongodb://h"}}))
     assert row.status is Status.FAIL
     assert "redis://host:6379/0" in row.detail
 

@@ -181,6 +181,11 @@ def test_empty_file() -> None:
         pytest.param("${WHOLE}", "rtsp://u:p@h/1", id="a whole address as it is"),
         pytest.param("rtsp://${USER_NAME:-admin}:${NONE:-a b}@h/1", "rtsp://admin:a%20b@h/1", id="fallbacks"),
         pytest.param("rtsp://u:${file:SECRET_FILE}@h/1", "rtsp://u:from%2Ffile@h/1", id="file inside an address"),
+        pytest.param(
+            "rtsp://u:${file:/nowhere/secret:-spare}@h/1",
+            "rtsp://u:spare@h/1",
+            id="file that is missing, with a fallback",
+        ),
         pytest.param("file:WHOLE_FILE", "rtsp://u:p@h/2", id="file as a whole"),
         pytest.param("rtsp://h/${PLAIN}", "rtsp://h/plain", id="no encoding behind the host"),
         pytest.param("file:///clips/a.mp4", "", id="file:// is no secret"),
