@@ -37,12 +37,13 @@ class Entry:
 class Cap:
     """How much a stream may hold: the oldest entries go first, whether somebody reads them or not.
 
-    A stream to which nothing is appended for its age, and at least an hour, may disappear as a whole.
+    A stream to which nothing is appended for its age, and for `silent_s`, may disappear as a whole, with its groups.
     """
 
     entries: int
     age_s: float
     bytes: int = 0  # of all fields together; 0 for no limit of its own
+    silent_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ OLDEST_SERVER = (7, 0)
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 5.0
 FORGET_AFTER_S = 3600
-"""A stream without a new entry for this long, or for its cap's age if that is longer, disappears with its groups."""
+"""A stream that was read before anything was put into it disappears after this long, should nothing ever be."""
 
 _NOT_NOW = (ClusterDownError, MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError)
 """Refusals that the client knows by a class of their own; it takes their first word from the text."""
@@ -117,7 +117,7 @@ class RedisBus:
 
     def append(self, stream: str, fields: Mapping[str, bytes], cap: Cap) -> list[bytes]:
         """Add an entry, trim, return the heads pushed out."""
-        flat: list[Any] = [cap.entries, int(cap.age_s * 1000), cap.bytes, FORGET_AFTER_S * 1000]
+        flat: list[Any] = [cap.entries, int(cap.age_s * 1000), cap.bytes, int(cap.silent_s * 1000)]
         for name, value in fields.items():
             flat += (name, value)
         with _unavailable():

@@ -5,12 +5,15 @@ The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregat
     maskwatch:frames:<camera>   FrameMessage                           ingest -> detectors (one group)
     maskwatch:log:<camera>      CameraReport, FramesDropped            ingest -> aggregator
                                 Observation, FramesDropped             detector -> the same log
+    maskwatch:views:<camera>    ViewMessage                            detector -> aggregator, dashboard
     maskwatch:events            Event                                  aggregator -> programs
     maskwatch:dead-letters      whatever did not decode, with its cause
-    tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera)
+    tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera),
+            wanted (Wanted by camera: who looks at a camera renews it)
 
 One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
-one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); a frame also has `jpeg`, raw.
+one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); frames and views also have `jpeg`,
+raw. A view is a judged frame on its way to people: faces are hidden in it before it is encoded, as `privacy.mode` says.
 A reader of version N understands N and N - 1.
 """
 
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from maskwatch.bus import Cap
-from maskwatch.domain import STRICT, CameraReport, Event, FrameId, FramesDropped, Observation
+from maskwatch.domain import STRICT, CameraReport, Detection, Event, FrameId, FramesDropped, Observation
 from maskwatch.errors import BadMessage
 
 if TYPE_CHECKING:
@@ -37,21 +40,30 @@ READABLE = (SCHEMA,)
 
 FRAMES = "maskwatch:frames:"
 LOG = "maskwatch:log:"
+VIEWS = "maskwatch:views:"
 EVENTS = "maskwatch:events"
 DEAD_LETTERS = "maskwatch:dead-letters"
 DETECTORS = "detectors"
 CAMERAS_TABLE = "maskwatch:cameras"
 WORKERS_TABLE = "maskwatch:workers"
 LEDGERS_TABLE = "maskwatch:ledgers"
+WANTED_TABLE = "maskwatch:wanted"
 
-PICTURES = (FRAMES, "maskwatch:views:")
+PICTURES = (FRAMES, VIEWS)
 """How the names of streams of pictures begin: these may lie on a server of their own, `bus.frames_url`."""
 
 MAX_FRAME_BYTES = 512 * 1024
 """A larger JPEG is not published but dropped and counted; with the cap's depth this bounds the bus's memory."""
 
+MAX_VIEW_BYTES = 256 * 1024
+"""A view is encoded with less quality until it fits, or not published."""
+
+WANTED_S = 10.0
+"""How long somebody who looks at a camera asks for views at a time."""
+
 FRAMES_DEPTH = 4
-FRAMES_CAP = Cap(entries=FRAMES_DEPTH, age_s=10.0)
+FRAMES_CAP = Cap(entries=FRAMES_DEPTH, age_s=10.0, silent_s=60.0)  # pictures of a camera that is gone go soon too
+VIEWS_CAP = Cap(entries=16, age_s=10.0, bytes=2 * 2**20, silent_s=10.0)
 LOG_CAP = Cap(entries=20_000, age_s=6 * 3600.0, bytes=4 * 2**20)
 EVENTS_CAP = Cap(entries=10_000, age_s=72 * 3600.0, bytes=8 * 2**20)
 DEAD_LETTERS_CAP = Cap(entries=200, age_s=24 * 3600.0, bytes=2 * 2**20)
@@ -73,6 +85,11 @@ def log_stream(camera_id: str) -> str:
     return LOG + camera_id
 
 
+def views_stream(camera_id: str) -> str:
+    """Name the stream of a camera's judged pictures for people."""
+    return VIEWS + camera_id
+
+
 def memory_ceiling(cameras: int) -> int:
     """Bound the bus's memory in bytes: what the server needs when every stream is at its cap.
 
@@ -80,7 +97,7 @@ def memory_ceiling(cameras: int) -> int:
     to this.
 
     >>> memory_ceiling(8) // 2**20
-    92
+    112
     """
     shared = DEAD_LETTERS_CAP.bytes + EVENTS_CAP.bytes + 8 * 2**20
     return (cameras * LOG_CAP.bytes + shared) * 5 // 4 + pictures_ceiling(cameras)
@@ -88,7 +105,8 @@ def memory_ceiling(cameras: int) -> int:
 
 def pictures_ceiling(cameras: int) -> int:
     """Bound the part of `memory_ceiling` that a server for pictures alone needs."""
-    return (cameras * FRAMES_CAP.entries * MAX_FRAME_BYTES + 8 * 2**20) * 5 // 4
+    per_camera = FRAMES_CAP.entries * MAX_FRAME_BYTES + VIEWS_CAP.bytes
+    return (cameras * per_camera + 8 * 2**20) * 5 // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,45 @@ class FrameMessage:
     def head_from_json(head: bytes) -> FrameHead:
         """Decode the head alone, as `Bus.append` gives it back for a frame that was pushed out."""
         return _FRAME.validate_json(head)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewHead:
+    """All of a view but its picture."""
+
+    __pydantic_config__: ClassVar = STRICT
+    camera_id: str
+    frame: FrameId
+    captured_at: float
+    width: int  # of the camera's picture in pixels, to which boxes belong; the JPEG may be smaller, of the same shape
+    height: int
+    detections: tuple[Detection, ...]  # as in the frame's observation
+    faces_hidden: bool  # False in privacy mode `pictures` alone
+
+
+@dataclass(frozen=True, slots=True)
+class ViewMessage:
+    """One judged picture for people: without boxes, and with faces hidden unless the privacy mode is `pictures`."""
+
+    head: ViewHead
+    jpeg: bytes
+
+    def to_fields(self) -> Fields:
+        """Encode for the bus."""
+        return _fields("view", _VIEW.dump_json(self.head)) | {"jpeg": self.jpeg}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, bytes]) -> ViewMessage:
+        """Decode, or raise BadMessage."""
+        return cls(head=_decode(_VIEW, fields, "view"), jpeg=fields.get("jpeg", b""))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody looks at a camera: detectors publish views of it, a few a second, until this wall-clock time."""
+
+    __pydantic_config__: ClassVar = STRICT
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +235,8 @@ LogRecord = Observation | FramesDropped | CameraReport
 """What may stand in a camera's log."""
 
 _FRAME = TypeAdapter(FrameHead)
+_VIEW = TypeAdapter(ViewHead)
+_WANTED = TypeAdapter(Wanted)
 _EVENT = TypeAdapter(Event)
 _WORKER = TypeAdapter(WorkerReport)
 _LEDGER = TypeAdapter(LedgerReport)
@@ -252,6 +311,16 @@ def ledger_to_json(report: LedgerReport) -> bytes:
 def ledger_from_json(data: bytes) -> LedgerReport:
     """Decode a camera's balance."""
     return _LEDGER.validate_json(data)
+
+
+def wanted_to_json(wanted: Wanted) -> bytes:
+    """Encode for its table that somebody looks at a camera."""
+    return _WANTED.dump_json(wanted)
+
+
+def wanted_from_json(data: bytes) -> Wanted:
+    """Decode that somebody looks at a camera."""
+    return _WANTED.validate_json(data)
 
 
 def dead_letter(stream: str, error: BadMessage) -> Fields:

@@ -9,10 +9,12 @@ import enum
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from maskwatch.frozen import Frozen
 from maskwatch.schedule import Schedule, time_zone
 from maskwatch.secrecy import hide_credentials
+from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -20,12 +22,6 @@ Point = tuple[Unit, Unit]
 
 PIPELINE = "pipeline"
 """What events about the service itself name as their camera; no camera may be called so."""
-
-
-class Frozen(BaseModel):
-    """Frozen, and refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
 
 class SourceKind(enum.StrEnum):
@@ -360,6 +356,7 @@ class Settings(Frozen):
     time_zone: str = "UTC"
     """IANA name of the zone whose clocks schedules and quiet hours are written in, such as Europe/Berlin."""
     rule: RuleSettings = RuleSettings()
+    privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("time_zone")
@@ -374,6 +371,20 @@ class Settings(Frozen):
         twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
         if twice:
             raise ValueError(f"camera id given twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _crowds_are_large_enough(self) -> Settings:
+        least = self.privacy.least_people
+        if self.privacy.mode is not PrivacyMode.STATISTICS:
+            return self
+        rules = {"rule": self.rule} | {f"the rule of camera {each.id}": each.rule for each in self.cameras if each.rule}
+        for name, rule in rules.items():
+            if rule.crowd.share < 1 and rule.crowd.people < least:
+                raise ValueError(
+                    f"crowd.people of {name} is {rule.crowd.people}: with privacy.mode statistics a crowd is at least "
+                    f"privacy.least_people, {least}"
+                )
         return self
 
     @property

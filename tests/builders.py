@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maskwatch.contracts import FrameHead, FrameMessage, LedgerReport, WorkerReport
+from maskwatch.contracts import FrameHead, FrameMessage, LedgerReport, ViewHead, ViewMessage, WorkerReport
 from maskwatch.domain import (
     CameraReport,
     CameraState,
@@ -84,6 +84,20 @@ def make_frame_head(*, seq: int = 1, **changes: Any) -> FrameHead:
 def make_frame_message(*, jpeg: bytes = b"\xff\xd8\x00\xff\xd9", **changes: Any) -> FrameMessage:
     """Build a frame as it travels; the JPEG need not be one."""
     return FrameMessage(make_frame_head(**changes), jpeg)
+
+
+def make_view(*, seq: int = 1, jpeg: bytes = b"\xff\xd8\x00\xff\xd9", **changes: Any) -> ViewMessage:
+    """Build a judged picture for people, with one face without a mask; the JPEG need not be one."""
+    values: dict[str, Any] = {
+        "camera_id": "door",
+        "frame": FrameId(run=1, seq=seq),
+        "captured_at": NOW + seq / 5,
+        "width": 1280,
+        "height": 720,
+        "detections": (make_detection(),),
+        "faces_hidden": True,
+    }
+    return ViewMessage(ViewHead(**(values | changes)), jpeg)
 
 
 def make_dropped(**changes: Any) -> FramesDropped:

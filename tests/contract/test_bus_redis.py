@@ -16,7 +16,7 @@ from maskwatch.bus_redis import FORGET_AFTER_S, RedisBus
 from maskwatch.contracts import memory_ceiling, record_to_fields
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.errors import BusUnavailable, ConfigError, Unsupported
-from tests.builders import make_dropped, make_frame_message, make_observation
+from tests.builders import make_dropped, make_frame_message, make_observation, make_view
 from tests.programs import wait_until
 from tests.servers import RedisServer, free_port, old_server, throwaway_certificate
 
@@ -120,16 +120,18 @@ def test_waits_longer_than_the_reply_timeout(embedded: EmbeddedValkey) -> None:
 
 @pytest.mark.integration
 def test_silent_streams_expire(embedded: EmbeddedValkey) -> None:
-    """A stream lives for its age and at least an hour after its last entry; a new group does not shorten that."""
+    """A stream lives for its age and its cap's silence after its last entry; a new group does not shorten that."""
     with opened(embedded.url) as bus, contextlib.closing(redis.Redis.from_url(embedded.url)) as client:
         day = Cap(entries=9, age_s=86_400, bytes=100_000)
         bus.append("long", {"head": b""}, day)
         bus.append("short", {"head": b""}, Cap(entries=9, age_s=1))
+        bus.append("shorter", {"head": b""}, Cap(entries=9, age_s=1, silent_s=20))
         bus.read_group(["long", "short", "unborn"], "g", "a", count=1, block_s=0)
         assert 86_000 < client.ttl("long") <= 86_400
         assert client.ttl("long:bytes") >= client.ttl("long") - 1
         for stream in ("short", "unborn"):
             assert FORGET_AFTER_S - 60 < client.ttl(stream) <= FORGET_AFTER_S
+        assert 0 < client.ttl("shorter") <= 20
 
 
 @pytest.mark.integration
@@ -155,6 +157,12 @@ def _pictures(bus: RedisBus, camera: str) -> None:
         bus.append(contracts.frames_stream(camera), message.to_fields(), contracts.FRAMES_CAP)
 
 
+def _views(bus: RedisBus, camera: str) -> None:
+    for size in (contracts.MAX_VIEW_BYTES,) * 20 + (contracts.VIEWS_CAP.bytes // 16,) * 20:
+        message = make_view(camera_id=camera, jpeg=bytes(size))
+        bus.append(contracts.views_stream(camera), message.to_fields(), contracts.VIEWS_CAP)
+
+
 def _until_full(bus: RedisBus, stream: str, entries: list[Mapping[str, bytes]], cap: Cap) -> None:
     pushed_out = 0
     for index in range(40_000):
@@ -177,6 +185,7 @@ def test_memory_ceiling(embedded: EmbeddedValkey, faces: int) -> None:
         for number in range(4):
             camera = f"camera-{number}"
             _pictures(bus, camera)
+            _views(bus, camera)
             bus.read_group([contracts.frames_stream(camera)], contracts.DETECTORS, "dead", count=2, block_s=0)
             _until_full(bus, contracts.log_stream(camera), entries, contracts.LOG_CAP)
         _until_full(bus, contracts.EVENTS, entries, contracts.EVENTS_CAP)

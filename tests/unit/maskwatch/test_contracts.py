@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from maskwatch import contracts
-from maskwatch.contracts import FrameMessage, dead_letter
+from maskwatch.contracts import FrameMessage, ViewMessage, Wanted, dead_letter
 from maskwatch.domain import MaskState
 from maskwatch.errors import BadMessage
 from maskwatch.shard import Shard
@@ -20,6 +20,7 @@ from tests.builders import (
     make_frame_message,
     make_ledger_report,
     make_observation,
+    make_view,
     make_worker_report,
 )
 
@@ -53,6 +54,15 @@ def test_frames_return() -> None:
     assert FrameMessage.head_from_json(fields["head"]) == message.head
 
 
+def test_views_return() -> None:
+    """A view comes back with its picture untouched, and says whether faces are hidden in it."""
+    message = make_view(jpeg=bytes(range(256)))
+    fields = message.to_fields()
+    assert fields["jpeg"] == bytes(range(256))
+    assert ViewMessage.from_fields(fields) == message
+    assert json.loads(fields["head"])["faces_hidden"] is True
+
+
 @pytest.mark.parametrize(
     ("value", "write", "read"),
     [
@@ -61,6 +71,7 @@ def test_frames_return() -> None:
         pytest.param(make_worker_report(), contracts.worker_to_json, contracts.worker_from_json, id="worker"),
         pytest.param(make_camera_report(), contracts.camera_to_json, contracts.camera_from_json, id="camera"),
         pytest.param(make_ledger_report(), contracts.ledger_to_json, contracts.ledger_from_json, id="ledger"),
+        pytest.param(Wanted(1.5), contracts.wanted_to_json, contracts.wanted_from_json, id="wanted"),
     ],
 )
 def test_values_return(value: object, write: Callable[[Any], Any], read: Callable[[Any], object]) -> None:
@@ -108,9 +119,9 @@ def test_bad_records(fields: dict[str, bytes], why: str) -> None:
     assert caught.value.fields == fields
 
 
-@pytest.mark.parametrize("read", [FrameMessage.from_fields, contracts.event_from_fields])
+@pytest.mark.parametrize("read", [FrameMessage.from_fields, ViewMessage.from_fields, contracts.event_from_fields])
 def test_one_kind_is_not_another(read: Callable[[dict[str, bytes]], object]) -> None:
-    """A record is no frame and no event."""
+    """A record is no frame, no view and no event."""
     with pytest.raises(BadMessage, match="kind b'observation', expected"):
         read(GOOD)
 
@@ -132,8 +143,10 @@ def test_versions_are_readable() -> None:
 
 def test_streams_do_not_collide() -> None:
     """No camera's name makes one stream look like another."""
-    names = [make(camera) for make in (contracts.frames_stream, contracts.log_stream) for camera in ("a", "a.b", "log")]
+    streams = (contracts.frames_stream, contracts.log_stream, contracts.views_stream)
+    names = [make(camera) for make in streams for camera in ("a", "a.b", "log")]
     names += [contracts.EVENTS, contracts.DEAD_LETTERS, contracts.CAMERAS_TABLE, contracts.WORKERS_TABLE]
+    names += [contracts.LEDGERS_TABLE, contracts.WANTED_TABLE]
     assert len(set(names)) == len(names)
 
 
