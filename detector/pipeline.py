@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +34,33 @@ STILL_SIDES = (320, 640, 1280)
 hold larger and smaller ones."""
 
 
+GLIMPSE_SCORE = 0.2
+"""Score of the face detector from which a find may be a face: too doubtful to be judged, but hidden from people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one picture shows, in its own pixels."""
+
+    detections: list[Detection]
+    glimpses: tuple[tuple[float, float, float, float], ...] = ()  # boxes of what may be faces but was not judged
+
+
 class MaskPipeline:
     """Finds and judges all faces of a batch of pictures: one run for the faces, one for the masks."""
 
-    def __init__(self, *, finder: FaceFinder, judge: MaskJudge, thresholds: Thresholds) -> None:
-        """Take the two models, opened, and the limits under which a face is `unknown`."""
+    def __init__(
+        self, *, finder: FaceFinder, judge: MaskJudge, thresholds: Thresholds, judged_from: float = 0.0
+    ) -> None:
+        """Take the two models, opened, and the limits under which a face is `unknown`.
+
+        Args:
+            finder: may find at a lower score than is judged.
+            judge: of the mask.
+            thresholds: under which a face is `unknown`.
+            judged_from: score of the face detector under which a find is not judged, and only glimpsed.
+        """
+        self._judged_from = judged_from
         self.finder = finder
         self.judge = judge
         self.thresholds = thresholds
@@ -50,7 +72,17 @@ class MaskPipeline:
             images: each H x W x 3, uint8, BGR; sizes may differ.
             min_face_px: for each picture the height under which a face is unknown; the pipeline's own if empty.
         """
-        return self._judge_all(images, self.finder.find(images), min_face_px)
+        return [sight.detections for sight in self.look(images, min_face_px)]
+
+    def look(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[Sight]:
+        """Return the judged faces of each picture with the boxes of those that were not: doubtful, or one too many."""
+        found = self.finder.find(images)
+        sure = [[face for face in each[:MAX_FACES] if face.score >= self._judged_from] for each in found]
+        judged = self._judge_all(images, sure, min_face_px)
+        return [
+            Sight(detections, tuple(face.box for face in each[len(faces) :]))
+            for detections, faces, each in zip(judged, sure, found, strict=True)
+        ]
 
     def _judge_all(
         self, images: Sequence[Image], found: Sequence[Sequence[Face]], min_face_px: Sequence[float]
@@ -99,9 +131,12 @@ class StillPipeline(MaskPipeline):
         return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
 
 
-def open_pipeline(settings: DetectorSettings, *, stills: bool = False) -> tuple[MaskPipeline, Engine, Engine]:
+def open_pipeline(
+    settings: DetectorSettings, *, stills: bool = False, glimpses: bool = False
+) -> tuple[MaskPipeline, Engine, Engine]:
     """Open both models as the settings say; returns the pipeline, the face engine and the mask engine.
 
+    With `glimpses` it also looks out for what only may be a face.
     Raises ModelMismatch for a model this version cannot use, Unsupported for a provider that is not there.
     """
     threads = settings.threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
@@ -120,9 +155,15 @@ def open_pipeline(settings: DetectorSettings, *, stills: bool = False) -> tuple[
         ]
         return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
     finder = FaceFinder(
-        engine=faces, width=settings.face_width, height=settings.face_height, min_score=settings.face_score
+        engine=faces,
+        width=settings.face_width,
+        height=settings.face_height,
+        min_score=min(settings.face_score, GLIMPSE_SCORE) if glimpses else settings.face_score,
     )
-    return MaskPipeline(finder=finder, judge=judge_, thresholds=thresholds), faces, masks
+    pipeline = MaskPipeline(
+        finder=finder, judge=judge_, thresholds=thresholds, judged_from=settings.face_score if glimpses else 0.0
+    )
+    return pipeline, faces, masks
 
 
 def model_path(wanted: str, shipped: str) -> Path:

@@ -10,21 +10,26 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from detector.views import Judged, ViewMaker
 from maskwatch.contracts import (
     CAMERAS_TABLE,
     DEAD_LETTERS,
     DEAD_LETTERS_CAP,
     DETECTORS,
     LOG_CAP,
+    VIEWS_CAP,
+    WANTED_TABLE,
     FrameMessage,
     dead_letter,
     frames_stream,
     log_stream,
     record_to_fields,
+    views_stream,
 )
 from maskwatch.domain import DropReason, FramesDropped, Observation, StageTimes
-from maskwatch.errors import BadMessage, BusUnavailable
+from maskwatch.errors import BadMessage, BusUnavailable, ConfigError
 from maskwatch.imaging import decode_image
+from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection, Image
     from maskwatch.heartbeat import Heartbeat, Stop
+    from maskwatch.settings_file import SettingsWatch
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +69,18 @@ class DetectorWorker:
         heartbeat: Heartbeat,
         models: tuple[str, ...],
         batch: int,
+        privacy: PrivacyMode = PrivacyMode.ALERTS,
+        watch: SettingsWatch | None = None,
     ) -> None:
-        """Take the collaborators; `batch` is the most frames judged together."""
+        """Take the collaborators; `batch` is the most frames judged together, `watch` tells of an edited privacy."""
         self._bus = bus
         self._pipeline = pipeline
         self._clock = clock
         self._heartbeat = heartbeat
         self._models = models
         self._batch = batch
+        self._views = ViewMaker(privacy)
+        self._watch = watch
         self._streams: list[str] = []
         self._cameras_at = self._claimed_at = float("-inf")
         self._bad_in_a_row = 0
@@ -83,7 +93,7 @@ class DetectorWorker:
         self.close()
 
     def step(self) -> int:
-        """Take, judge, publish, acknowledge; returns the number of frames taken."""
+        """Take, judge, publish, show to who looks, acknowledge; returns the number of frames taken."""
         self._heartbeat.beat()
         try:
             self._find_cameras()
@@ -91,7 +101,9 @@ class DetectorWorker:
             for batch in _chunks(taken, self._batch):
                 picked_at = self._clock.time()
                 pictures = self._open(batch, picked_at)
-                self._publish(self._judge(pictures, picked_at))
+                judged = self._judge(pictures, picked_at)
+                self._publish([each.observation for each in judged])
+                self._show(judged)
                 self._bus.finish(DETECTORS, batch)
         except BusUnavailable as error:
             self._wait_for_bus(error)
@@ -116,7 +128,19 @@ class DetectorWorker:
         active = {frames_stream(camera_id) for camera_id in self._bus.table(CAMERAS_TABLE)}
         self._streams = [stream for stream in self._streams if stream in active]
         self._streams += sorted(active.difference(self._streams))
+        self._views.heed(self._bus.table(WANTED_TABLE))
+        self._heed_settings()
         self._cameras_at = now
+
+    def _heed_settings(self) -> None:
+        """Take over an edited privacy mode at once; all else of the detector's settings asks for a new start."""
+        try:
+            settings = self._watch.poll() if self._watch is not None else None
+        except ConfigError:
+            return  # said by the aggregator, which watches the same file
+        if settings is not None and settings.privacy.mode is not self._views.mode:
+            log.info("privacy mode %s, before %s", settings.privacy.mode, self._views.mode)
+            self._views = ViewMaker(settings.privacy.mode)
 
     def _take(self) -> list[Entry]:
         """Take over what a dead peer left, then one new frame of each camera, beginning with another one each time."""
@@ -154,31 +178,41 @@ class DetectorWorker:
                 pictures.append((message, image))
         return pictures
 
-    def _judge(self, pictures: Sequence[tuple[FrameMessage, Image]], picked_at: float) -> list[Observation]:
+    def _judge(self, pictures: Sequence[tuple[FrameMessage, Image]], picked_at: float) -> list[Judged]:
         if not pictures:
             return []
         scales = [message.head.width / image.shape[1] for message, image in pictures]
         limits = [message.head.min_face_px / scale for (message, _), scale in zip(pictures, scales, strict=True)]
-        found = self._pipeline.detect([image for _, image in pictures], limits)
+        sights = self._pipeline.look([image for _, image in pictures], limits)
         judged_at = self._clock.time()
         self._heartbeat.count("frames", len(pictures))
         self._heartbeat.count("batches")
-        return [
-            Observation(
-                camera_id=message.head.camera_id,
-                frame=message.head.frame,
-                captured_at=message.head.captured_at,
-                width=message.head.width,
-                height=message.head.height,
-                detections=tuple(_scaled(detection, scale) for detection in detections),
-                live=message.head.live,
-                stages=StageTimes(message.head.received_at, message.head.published_at, picked_at, judged_at),
+        judged = []
+        for (message, image), sight, scale in zip(pictures, sights, scales, strict=True):
+            head = message.head
+            observation = Observation(
+                camera_id=head.camera_id,
+                frame=head.frame,
+                captured_at=head.captured_at,
+                width=head.width,
+                height=head.height,
+                detections=tuple(_scaled(detection, scale) for detection in sight.detections),
+                live=head.live,
+                stages=StageTimes(head.received_at, head.published_at, picked_at, judged_at),
                 batch_size=len(pictures),
                 models=self._models,
                 worker=self._heartbeat.name,
             )
-            for (message, _), detections, scale in zip(pictures, found, scales, strict=True)
-        ]
+            judged.append(Judged(observation, image, message.jpeg, sight.glimpses))
+        return judged
+
+    def _show(self, judged: Sequence[Judged]) -> None:
+        """Put those frames on the bus as pictures that somebody looks at, or that an episode may want."""
+        for each in judged:
+            view = self._views.make(each, self._clock.time())
+            if view is not None:
+                self._bus.append(views_stream(view.head.camera_id), view.to_fields(), VIEWS_CAP)
+                self._heartbeat.count("views")
 
     def _publish(self, records: Sequence[LogRecord]) -> None:
         for record in records:

@@ -100,9 +100,10 @@ def detect(config: Path, data_dir: Path, health_file: Path | None) -> None:
     settings = load_settings(config)
     start_logging("detect")
     clock, stop = SystemClock(), Stop()
-    pipeline, faces, masks = open_pipeline(settings.detector)
+    pipeline, faces, masks = open_pipeline(settings.detector, glimpses=True)
     models = (faces.contract.name, masks.contract.name)
-    with signals(stop):
+    watch = SettingsWatch(config, settings)
+    with signals(stop, reload=watch.ask):
         bus = _connect(bus_address(settings, data_dir), stop, clock)
         heartbeat = Heartbeat(
             role="detect",
@@ -115,7 +116,14 @@ def detect(config: Path, data_dir: Path, health_file: Path | None) -> None:
             fell_back=faces.fell_back or masks.fell_back,
         )
         worker = DetectorWorker(
-            bus=bus, pipeline=pipeline, clock=clock, heartbeat=heartbeat, models=models, batch=settings.detector.batch
+            bus=bus,
+            pipeline=pipeline,
+            clock=clock,
+            heartbeat=heartbeat,
+            models=models,
+            batch=settings.detector.batch,
+            privacy=settings.privacy.mode,
+            watch=watch,
         )
         worker.run(stop)
         bus.close()

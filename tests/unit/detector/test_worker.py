@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from detector.pipeline import Sight
 from detector.worker import BAD_MESSAGES_LIMIT, CLAIM_IDLE_S, DetectorWorker
 from maskwatch.bus import BEGINNING
 from maskwatch.bus_memory import MemoryBus
@@ -16,22 +17,29 @@ from maskwatch.contracts import (
     DEAD_LETTERS,
     DETECTORS,
     FRAMES_CAP,
+    WANTED_TABLE,
+    ViewMessage,
+    Wanted,
     camera_to_json,
     frames_stream,
     log_stream,
     record_from_fields,
+    views_stream,
+    wanted_to_json,
 )
-from maskwatch.domain import DropReason, FramesDropped, Observation
+from maskwatch.domain import DropReason, FramesDropped, MaskState, Observation
 from maskwatch.errors import BadMessage
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.imaging import encode_jpeg
+from maskwatch.settings_file import SettingsWatch, load_settings
 from tests.builders import NOW, make_camera_report, make_detection, make_frame_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from maskwatch.contracts import LogRecord
-    from maskwatch.domain import Detection, Image
+    from maskwatch.domain import Image
 
 JPEG = encode_jpeg(np.full((180, 320, 3), 90, np.uint8), 80)
 
@@ -43,12 +51,13 @@ class RotePipeline:
         """Begin without batches."""
         self.batches: list[int] = []
         self.limits: list[float] = []
+        self.state = MaskState.NO_MASK
 
-    def detect(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[list[Detection]]:
+    def look(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[Sight]:
         """Return one face for each picture."""
         self.batches.append(len(images))
         self.limits += min_face_px
-        return [[make_detection(box=(10.0, 10.0, 30.0, 40.0))] for _ in images]
+        return [Sight([make_detection(self.state, box=(10.0, 10.0, 30.0, 40.0))]) for _ in images]
 
 
 class Bench:
@@ -64,7 +73,7 @@ class Bench:
             self.bus.put(CAMERAS_TABLE, camera, camera_to_json(make_camera_report(camera_id=camera)))
         self.worker = self.build("detect-1", batch)
 
-    def build(self, name: str, batch: int = 8) -> DetectorWorker:
+    def build(self, name: str, batch: int = 8, watch: SettingsWatch | None = None) -> DetectorWorker:
         """Build one more worker on the same bus."""
         heartbeat = Heartbeat(role="detect", bus=self.bus, clock=self.clock)
         heartbeat.name = name
@@ -75,6 +84,7 @@ class Bench:
             heartbeat=heartbeat,
             models=("faces-1", "masks-1"),
             batch=batch,
+            watch=watch,
         )
 
     def publish(self, camera: str = "door", *, seq: int = 1, jpeg: bytes = JPEG, **changes: float) -> None:
@@ -99,6 +109,40 @@ def test_a_frame_becomes_an_observation_in_the_cameras_own_pixels() -> None:
     assert bench.pipeline.limits == [6.0]
     assert observation.models == ("faces-1", "masks-1")
     assert bench.bus.length(frames_stream("door")) == 0
+
+
+def test_no_view_for_nobody() -> None:
+    """Where nobody looks and everybody wears a mask, no view is made or published; who looks gets them at once."""
+    bench = Bench()
+    bench.pipeline.state = MaskState.MASK
+    bench.publish(seq=1, deadline_at=0.0)
+    bench.worker.step()
+    assert bench.bus.length(views_stream("door")) == 0
+    bench.bus.put(WANTED_TABLE, "door", wanted_to_json(Wanted(NOW + 30)))
+    bench.clock.advance(1.5)
+    bench.publish(seq=2, deadline_at=0.0)
+    bench.worker.step()
+    (entry,) = bench.bus.read_after({views_stream("door"): BEGINNING}, count=9, block_s=0)
+    view = ViewMessage.from_fields(entry.fields)
+    assert (view.head.frame.seq, view.head.faces_hidden) == (2, True)
+    assert view.head.detections == bench.said()[1].detections  # type: ignore[union-attr]
+
+
+def test_an_edited_privacy_mode_holds_at_once(tmp_path: Path) -> None:
+    """A mode that becomes stricter in the settings file holds for the next frames, without a new start."""
+    bench = Bench()
+    file = tmp_path / "site.yaml"
+    file.write_text("cameras: []\n")
+    watch = SettingsWatch(file, load_settings(file))
+    worker = bench.build("detect-2", watch=watch)
+    bench.publish(seq=1, deadline_at=0.0)
+    worker.step()
+    assert bench.bus.length(views_stream("door")) == 1
+    file.write_text("privacy: {mode: statistics}\n")
+    bench.clock.advance(1.5)
+    bench.publish(seq=2, deadline_at=0.0)
+    worker.step()
+    assert bench.bus.length(views_stream("door")) == 1
 
 
 def test_one_noisy_camera_starves_nobody() -> None:

@@ -1,0 +1,119 @@
+"""Makes views: judged pictures for people, on a page or with an episode, with faces hidden as the privacy mode demands.
+
+A view is made of a frame at which somebody looks, and of one that shows a face without a mask or with one worn wrongly,
+since an episode may want it. Of any other frame none is made, and nothing is spent on it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from maskwatch.contracts import MAX_VIEW_BYTES, ViewHead, ViewMessage, wanted_from_json
+from maskwatch.domain import MaskState
+from maskwatch.hiding import hide_faces
+from maskwatch.imaging import encode_jpeg
+from maskwatch.settings_privacy import PrivacyMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maskwatch.domain import Image, Observation
+
+    Box = tuple[float, float, float, float]
+
+APART_S = 0.15
+"""Views of one camera lie at least so far apart, in picture time: about five a second, whatever the camera delivers."""
+
+REMEMBERED_S = 1.5
+"""For how long the place of a face stays hidden after it was seen last: the face detector blinks."""
+
+QUALITIES = (80, 60, 40)
+"""JPEG qualities tried in turn until a view fits its limit."""
+
+CONCERNED = frozenset({MaskState.NO_MASK, MaskState.INCORRECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A frame after judgement, with all that a view of it needs."""
+
+    observation: Observation
+    image: Image  # as it was judged; the observation's boxes are in pixels of the camera's picture
+    jpeg: bytes  # the same as it came
+    glimpses: tuple[Box, ...] = ()  # what may be faces but was too doubtful to be judged, in pixels of `image`
+
+
+class ViewMaker:
+    """Decides which frames become views, and makes them."""
+
+    def __init__(self, mode: PrivacyMode) -> None:
+        """Begin with nobody looking."""
+        self.mode = mode
+        self._wanted: dict[str, float] = {}
+        self._viewed_at: dict[str, float] = {}
+        self._lately: defaultdict[str, deque[tuple[float, list[Box]]]] = defaultdict(deque)
+
+    def heed(self, rows: Mapping[str, bytes]) -> None:
+        """Note who looks: the rows of the table WANTED_TABLE."""
+        self._wanted.clear()
+        for camera_id, row in rows.items():
+            try:
+                self._wanted[camera_id] = wanted_from_json(row).until
+            except ValidationError:
+                continue  # written by another version: nobody we know looks
+
+    def make(self, judged: Judged, now: float) -> ViewMessage | None:
+        """Return the view of a frame, None where none is wanted or allowed; `now` is wall-clock time."""
+        if self.mode is PrivacyMode.STATISTICS:
+            return None
+        seen = judged.observation
+        boxes = self._to_hide(judged) if self.mode is PrivacyMode.ALERTS else []
+        if not self._is_due(seen, now):
+            return None
+        jpeg = judged.jpeg if self.mode is PrivacyMode.PICTURES else b""
+        jpeg = jpeg if 0 < len(jpeg) <= MAX_VIEW_BYTES else _encoded(hide_faces(judged.image, boxes))
+        if not jpeg:
+            return None
+        self._viewed_at[seen.camera_id] = seen.captured_at
+        head = ViewHead(
+            camera_id=seen.camera_id,
+            frame=seen.frame,
+            captured_at=seen.captured_at,
+            width=seen.width,
+            height=seen.height,
+            detections=seen.detections,
+            faces_hidden=self.mode is not PrivacyMode.PICTURES,
+        )
+        return ViewMessage(head, jpeg)
+
+    def _is_due(self, seen: Observation, now: float) -> bool:
+        is_wanted = self._wanted.get(seen.camera_id, 0.0) > now
+        if not is_wanted and not any(each.state in CONCERNED for each in seen.detections):
+            return False
+        return abs(seen.captured_at - self._viewed_at.get(seen.camera_id, float("-inf"))) >= APART_S
+
+    def _to_hide(self, judged: Judged) -> list[Box]:
+        """Return the places of all faces of a frame and of those a moment before it, in pixels of its image."""
+        seen = judged.observation
+        scale = judged.image.shape[1] / seen.width
+        here = [*(_scaled(each.box, scale) for each in seen.detections), *judged.glimpses]
+        lately = self._lately[seen.camera_id]
+        while lately and abs(seen.captured_at - lately[0][0]) > REMEMBERED_S:
+            lately.popleft()
+        lately.append((seen.captured_at, here))
+        return [box for _, boxes in lately for box in boxes]
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    x_min, y_min, x_max, y_max = box
+    return (x_min * scale, y_min * scale, x_max * scale, y_max * scale)
+
+
+def _encoded(image: Image) -> bytes:
+    """Encode as well as fits a view; empty if nothing does."""
+    tries: Iterator[bytes] = (encode_jpeg(image, quality) for quality in QUALITIES)
+    return next((jpeg for jpeg in tries if len(jpeg) <= MAX_VIEW_BYTES), b"")
