@@ -30,6 +30,7 @@ LEFT = "left"
 CAMERA_LOST = "camera_lost"
 OFF_HOURS = "off_hours"
 STILL_FACE = "still_face"
+COUNTS_ONLY = "counts_only"  # the privacy mode became `statistics`
 CONFIRMED = "no_mask"
 
 

@@ -7,34 +7,54 @@ plain data, stored with every step, so a killed aggregator goes on where it was.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from pydantic import TypeAdapter
 
 from aggregator.crowd import Crowd
-from aggregator.episodes import CAMERA_LOST, LEFT, OFF_HOURS, STILL_FACE, close, follow_camera, follow_person
+from aggregator.episodes import (
+    CAMERA_LOST,
+    COUNTS_ONLY,
+    LEFT,
+    OFF_HOURS,
+    STILL_FACE,
+    close,
+    follow_camera,
+    follow_person,
+)
 from aggregator.evidence import Evidence, weight_of
+from aggregator.intervals import FREE, Held, Minutes, Totals, add
 from aggregator.ledger import Ledger
 from aggregator.people import LEAST_JUDGED, Person, assign, is_sound
 from aggregator.sequence import Sequence
 from aggregator.still_faces import StillPlace, recall, remember
 from aggregator.tracks import Tracks, TracksState
 from aggregator.zones import is_counted
-from maskwatch.domain import CameraReport, CameraState, Event, EventKind, EventState, FramesDropped, Observation
+from maskwatch.domain import (
+    CameraReport,
+    CameraState,
+    Event,
+    EventKind,
+    EventState,
+    FramesDropped,
+    MaskState,
+    Observation,
+)
 from maskwatch.errors import ConfigError
 from maskwatch.schedule import Schedule
+from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
 
 if TYPE_CHECKING:
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection
     from maskwatch.settings import CameraDefaults, RuleSettings
 
-VERSION = 2
+VERSION = 3
 """Of the stored state."""
 
-READABLE = (1, 2)
-"""Versions that can be continued. What 1 did not know (still faces, crowds) begins empty."""
+READABLE = (1, 2, 3)
+"""Versions that can be continued. What 1 (still faces, crowds) and 2 (counts held) did not know begins empty."""
 
 CLOCK_SLACK_S = 1.0
 """Picture time may step back by this much without anybody having left."""
@@ -44,18 +64,6 @@ UNWATCHED_S = 10.0
 
 UNWATCHED = "unwatched"
 WINDOW_MINUTES = 15
-
-Minutes = dict[int, Counter[str]]
-"""Counts by minute since 1970: observations, unchanged, faces_<state>, people_<state>."""
-
-
-@dataclass(slots=True)
-class Totals:
-    """What was counted since the aggregator first heard of the camera, by state or kind."""
-
-    faces: dict[str, int] = field(default_factory=dict)
-    people: dict[str, int] = field(default_factory=dict)
-    episodes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,6 +84,7 @@ class FoldState:
     frozen: bool = False
     crowd: Crowd = field(default_factory=Crowd)
     still_places: list[StillPlace] = field(default_factory=list)  # where pictures of faces hang
+    held: Held = field(default_factory=Held)  # privacy mode `statistics`: counted, and not shown yet
 
 
 _STATE = TypeAdapter(FoldState)
@@ -92,6 +101,7 @@ class Fold:
         state: FoldState | None = None,
         *,
         zone: str = "UTC",
+        privacy: PrivacySettings | None = None,
     ) -> None:
         """Begin empty, or where the state was taken; `zone` is that of the rule's schedules."""
         self.camera_id = camera_id
@@ -99,7 +109,7 @@ class Fold:
         self.minutes: Minutes = {}  # what was counted since it was last taken away
         self._events: list[Event] = []
         self._tracks: Tracks
-        self.follow(rule, camera, zone, self.state.tracks)
+        self.follow(rule, camera, zone, self.state.tracks, privacy=privacy)
 
     @classmethod
     def from_json(
@@ -111,12 +121,13 @@ class Fold:
         *,
         version: int = VERSION,
         zone: str = "UTC",
+        privacy: PrivacySettings | None = None,
     ) -> Fold:
         """Continue from what `to_json` gave, in this version or an older one; raises ConfigError for a newer one."""
         if version not in READABLE:
             known = ", ".join(map(str, READABLE))
             raise ConfigError(f"the stored state of {camera_id} has version {version}, this maskwatch reads {known}")
-        return cls(camera_id, rule, camera, _STATE.validate_json(data), zone=zone)
+        return cls(camera_id, rule, camera, _STATE.validate_json(data), zone=zone, privacy=privacy)
 
     def to_json(self) -> bytes:
         """Return everything needed to continue, as JSON."""
@@ -124,9 +135,17 @@ class Fold:
         return _STATE.dump_json(self.state)
 
     def follow(
-        self, rule: RuleSettings, camera: CameraDefaults, zone: str = "UTC", tracks: TracksState | None = None
+        self,
+        rule: RuleSettings,
+        camera: CameraDefaults,
+        zone: str = "UTC",
+        tracks: TracksState | None = None,
+        *,
+        privacy: PrivacySettings | None = None,
     ) -> None:
         """Decide by these settings from now on; people in view and open episodes stay."""
+        self.privacy = privacy or PrivacySettings()
+        self.counts_only = self.privacy.mode is PrivacyMode.STATISTICS
         self._rule = rule
         self._camera = camera
         self._zone = zone
@@ -151,6 +170,8 @@ class Fold:
         for observation in state.sequence.release(state.ledger):
             self._look(observation)
         self._end_if_over()
+        if self.counts_only:
+            self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
         return self._told()
 
     def retire(self) -> list[Event]:
@@ -162,6 +183,8 @@ class Fold:
         for event in list(self.state.events.values()):
             at = max(event.updated_at, self.state.ledger.now)
             self._tell(close(event, CAMERA_LOST, at, at))
+        if self.counts_only:
+            self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
         return self._told()
 
     def in_view(self) -> list[Person]:
@@ -179,7 +202,12 @@ class Fold:
         return [*self.state.events.values(), *(each for each in others if each is not None)]
 
     def judged_lately(self, minute: int) -> Counter[str]:
-        """Count by state the people judged in the WINDOW_MINUTES up to a minute since 1970, and those in view."""
+        """Count by state the people judged in the WINDOW_MINUTES up to a minute since 1970, and those in view.
+
+        In privacy mode `statistics`: those let through for the interval that ended last.
+        """
+        if self.counts_only:
+            return self.state.held.shown(60.0 * minute, self.privacy)
         count: Counter[str] = Counter()
         for begun, people in self.state.window.items():
             if minute - WINDOW_MINUTES < begun <= minute:
@@ -241,8 +269,7 @@ class Fold:
                 self._watch(person, detection, at)
             is_silenced = person is not None and self._is_silenced(person)
             if counts and not is_silenced:
-                self._count(f"faces_{detection.state.value}")
-                _add(self.state.totals.faces, detection.state.value)
+                self._tally("faces", detection.state)
             if person is not None and not is_silenced:
                 self._weigh(person, detection, observation, at, counts=counts)
 
@@ -287,6 +314,8 @@ class Fold:
 
     def _decide(self, person: Person, at: float) -> Event | None:
         event = person.event
+        if self.counts_only and event is not None:
+            return close(event, COUNTS_ONLY, at, at)
         if self._is_silenced(person):
             person.evidence, person.confirmed = Evidence(), False  # should it ever move, it begins as somebody new
             return close(event, STILL_FACE, at, at) if event is not None else None
@@ -295,7 +324,7 @@ class Fold:
             return close(event, OFF_HOURS, at, at) if event is not None else None
         event = follow_person(event, person.evidence, person.box, at, self.camera_id, self._rule)
         person.confirmed = person.confirmed or event is not None
-        return event
+        return None if self.counts_only else event  # people count alike in every privacy mode
 
     def _is_on(self, at: float) -> bool:
         """Whether episodes open at a picture's time; schedules change with the minute at most."""
@@ -329,10 +358,11 @@ class Fold:
             self._tell(close(person.event, reason, closed_at, self.state.at or closed_at))
         if not person.counts or self._is_silenced(person):
             return
-        verdict = person.verdict(self._rule).value
-        minute = self._count(f"people_{verdict}")
-        _add(self.state.totals.people, verdict)
-        _add(self.state.window.setdefault(minute, {}), verdict)
+        verdict = person.verdict(self._rule)
+        minute = self._tally("people", verdict)
+        if self.counts_only:
+            return
+        add(self.state.window.setdefault(minute, {}), verdict.value)
         self.state.window = {key: value for key, value in self.state.window.items() if key > minute - WINDOW_MINUTES}
 
     def _end_if_over(self) -> None:
@@ -346,9 +376,11 @@ class Fold:
         self._tracks.clear()
 
     def _tell(self, event: Event) -> None:
+        if self.counts_only and event.people is not None and event.people < self.privacy.least_people:
+            event = replace(event, people=None, share=None)  # a crowd that has become a small group
         self._events.append(event)
         if event.state is EventState.OPENED:
-            _add(self.state.totals.episodes, event.kind.value)
+            add(self.state.totals.episodes, event.kind.value)
         if event.kind not in {EventKind.NO_MASK, EventKind.CROWD}:
             self.state.events.pop(event.kind, None)
             if event.state is not EventState.CLOSED:
@@ -358,14 +390,19 @@ class Fold:
         told, self._events = self._events, []
         return told
 
+    def _tally(self, what: str, state: MaskState) -> int:
+        """Count a face or a person by state, for good and for its minute, which is returned."""
+        if not self.counts_only:
+            add(self.state.totals.of(what), state.value)
+        return self._count(f"{what}_{state.value}")
+
     def _count(self, what: str) -> int:
         minute = int((self.state.at or 0.0) // 60)
+        if self.counts_only and what not in FREE:
+            add(self.state.held.counts, what)
+            return minute
         row = self.minutes.get(minute)
         if row is None:
             row = self.minutes[minute] = Counter()
         row[what] += 1
         return minute
-
-
-def _add(counts: dict[str, int], key: str) -> None:
-    counts[key] = counts.get(key, 0) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from aggregator.pictures import RESULTS
 from aggregator.pipeline_health import Trouble
 from maskwatch import __version__
 from maskwatch.contracts import GONE_AFTER_S
@@ -42,14 +43,16 @@ class Readings:
         if report is not None:
             self._add_report(report)
         self._add_account(fold)
-        totals, view = fold.state.totals, fold.in_view_by_state()
+        totals = fold.state.totals
         for state in MaskState:
             self._set("faces_total", totals.faces.get(state.value, 0), camera, state.value)
             self._set("people_judged_total", totals.people.get(state.value, 0), camera, state.value)
-            self._set("people_in_view", view[state.value], camera, state.value)
         is_open = Counter(event.kind for event in fold.open_events())
-        self._set("still_faces", fold.still_in_view(), camera)
+        if not fold.counts_only:
+            self._add_moment(fold)
         for kind in CAMERA_KINDS:
+            if fold.counts_only and kind is EventKind.NO_MASK:
+                continue
             self._set("episodes_opened_total", totals.episodes.get(kind.value, 0), camera, kind.value)
             self._set("episodes_open", is_open[kind], camera, kind.value)
         is_live = report is None or report.live
@@ -58,9 +61,22 @@ class Readings:
         if ratio is not None:
             self._set("compliance_ratio", ratio, camera)
 
+    def _add_moment(self, fold: Fold) -> None:
+        """Read off what the newest picture shows: not in privacy mode `statistics`, where one person could be told."""
+        view = fold.in_view_by_state()
+        for state in MaskState:
+            self._set("people_in_view", view[state.value], fold.camera_id, state.value)
+        self._set("still_faces", fold.still_in_view(), fold.camera_id)
+        self._set("frames_unchanged_total", fold.state.ledger.balance(fold.camera_id).unchanged, fold.camera_id)
+
     def add_backlog(self, camera: str, frames: int) -> None:
         """Read off how many frames of a camera wait for the detectors."""
         self._set("frames_backlog", frames, camera)
+
+    def add_pictures(self, camera: str, counts: Mapping[tuple[str, str], int]) -> None:
+        """Read off for how many of a camera's episodes a picture was found; `counts` is by camera and result."""
+        for result in RESULTS:
+            self._set("episode_pictures_total", counts.get((camera, result), 0), camera, result)
 
     def add_workers(self, workers: Iterable[WorkerReport]) -> None:
         """Read off the workers; one that does not report any more is not counted."""
@@ -133,7 +149,6 @@ class Readings:
         camera, balance = fold.camera_id, fold.state.ledger.balance(fold.camera_id)
         self._set("frames_captured_total", balance.captured, camera)
         self._set("frames_observed_total", balance.observed, camera)
-        self._set("frames_unchanged_total", balance.unchanged, camera)
         self._set("frames_lost_total", balance.lost, camera)
         self._set("frames_in_flight", balance.in_flight, camera)
         self._set("observations_late_total", fold.state.sequence.late, camera)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from aggregator import store_pictures
 from aggregator.database import FILE_NAME, Database, open_database
 from aggregator.tables import events, folds, history, minutes
 from maskwatch.bus import BEGINNING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from aggregator.store_pictures import Picture
     from maskwatch.domain import Event, EventKind
 
 __all__ = ["FILE_NAME", "Step", "Store", "StoredFold", "Told", "open_store"]
@@ -46,6 +48,7 @@ class Step:
     folds: Sequence[StoredFold] = ()
     events: Sequence[Event] = ()  # every change, in order
     minutes: Mapping[tuple[str, int, str], int] = field(default_factory=dict)  # added, by camera, minute and what
+    pictures: Sequence[Picture] = ()  # of episodes that open
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
@@ -88,6 +91,7 @@ class Store:
             if step.events:
                 rows = [{"event_id": each.id, "json": _json(each), "published": False} for each in step.events]
                 connection.execute(insert(history), rows)
+            store_pictures.add_pictures(connection, step.pictures)
             for fold in step.folds:
                 self._write(connection, folds, {name: getattr(fold, name) for name in fold.__slots__}, ("camera_id",))
             for (camera_id, minute, what), count in step.minutes.items():
@@ -155,6 +159,16 @@ class Store:
             connection.execute(delete(history).where(history.c.event_id.in_(over), history.c.published.is_(True)))
             connection.execute(delete(minutes).where(minutes.c.minute < before // 60))
             return connection.execute(delete(events).where(events.c.closed_at < before)).rowcount
+
+    def picture_of(self, event_id: str) -> Picture | None:
+        """Return the picture of an episode, None if it has none (any more)."""
+        with self.database.reading() as connection:
+            return store_pictures.picture_of(connection, event_id)
+
+    def forget_pictures(self, *, before: float | None = None, clear_only: bool = False) -> int:
+        """Delete pictures, all or those captured before a wall-clock time, or only clear ones; returns how many."""
+        with self.database.writing() as connection:
+            return store_pictures.forget_pictures(connection, before=before, clear_only=clear_only)
 
     def close(self) -> None:
         """Let go of all connections."""

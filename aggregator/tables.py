@@ -73,3 +73,20 @@ minutes = Table(
     Column("what", String, primary_key=True),
     Column("count", Integer, nullable=False),
 )
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("camera_id", String, nullable=False),
+    Column("captured_at", Float, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("x_min", Float, nullable=False),
+    Column("y_min", Float, nullable=False),
+    Column("x_max", Float, nullable=False),
+    Column("y_max", Float, nullable=False),
+    Column("faces_hidden", Boolean, nullable=False),
+    Column("jpeg", LargeBinary, nullable=False),
+    Index("pictures_by_time", "captured_at"),
+)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pydantic import ValidationError
 
 from aggregator.fold import VERSION, Fold
+from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals
 from aggregator.readings import Readings, time_stages
 from aggregator.store import Step, StoredFold
@@ -39,6 +40,7 @@ from maskwatch.contracts import (
 from maskwatch.domain import Event, EventState, Observation
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
 from maskwatch.settings import PIPELINE
+from maskwatch.settings_privacy import PrivacyMode
 from maskwatch.shard import Shard
 
 if TYPE_CHECKING:
@@ -114,6 +116,8 @@ class AggregatorWorker:
         self._positions: dict[str, str] = {}
         self._reports: dict[str, CameraReport] = {}
         self._workers: dict[str, WorkerReport] = {}
+        self._pictures = EpisodePictures(bus=bus, mode=settings.privacy.mode)
+        self._purge_due = True  # pictures that the privacy mode does not allow (any more)
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
@@ -139,6 +143,7 @@ class AggregatorWorker:
         self._heartbeat.beat()
         try:
             self._find_cameras()
+            self._purge()
             entries = self._read()
             self._store_step(entries, self._fold(self._decode(entries)))
             self._publish()
@@ -187,17 +192,31 @@ class AggregatorWorker:
         if settings is None:
             return
         self._settings = settings
+        self._pictures.mode = settings.privacy.mode
+        self._purge_due = True
         for camera, fold in self._folds.items():
-            fold.follow(settings.rule_of(camera), self._limits(camera), settings.time_zone)
+            fold.follow(settings.rule_of(camera), self._limits(camera), settings.time_zone, privacy=settings.privacy)
+
+    def _purge(self) -> None:
+        """Delete pictures that are there from a time in which the privacy mode allowed them."""
+        mode = self._settings.privacy.mode
+        if self._purge_due and mode is not PrivacyMode.PICTURES:
+            gone = self._store.forget_pictures(clear_only=mode is PrivacyMode.ALERTS)
+            if gone:
+                log.info("privacy mode %s: %d pictures deleted", mode, gone)
+        self._purge_due = False
 
     def _take_up(self, camera: str) -> None:
         """Continue a camera's fold where it was stored, or begin it."""
         stored = self._store.load(camera) or StoredFold(camera)
-        rule, limits, zone = self._settings.rule_of(camera), self._limits(camera), self._settings.time_zone
+        rule, limits = self._settings.rule_of(camera), self._limits(camera)
+        zone, privacy = self._settings.time_zone, self._settings.privacy
         if stored.state:
-            self._folds[camera] = Fold.from_json(camera, rule, limits, stored.state, version=stored.version, zone=zone)
+            self._folds[camera] = Fold.from_json(
+                camera, rule, limits, stored.state, version=stored.version, zone=zone, privacy=privacy
+            )
         else:
-            self._folds[camera] = Fold(camera, rule, limits, zone=zone)
+            self._folds[camera] = Fold(camera, rule, limits, zone=zone, privacy=privacy)
         self._positions[camera] = stored.position
         log.info("camera %s: reading its log from %s", camera, stored.position)
 
@@ -274,7 +293,7 @@ class AggregatorWorker:
             for camera, position in touched.items()
         ]
         try:
-            self._store.commit(Step(folds, events, counts))
+            self._store.commit(Step(folds, events, counts, self._pictures.find(events)))
         except StoreUnavailable:
             self._folds.clear()
             self._positions.clear()
@@ -337,6 +356,8 @@ class AggregatorWorker:
         for camera, fold in self._folds.items():
             readings.add_camera(fold, self._reports.get(camera))
             readings.add_backlog(camera, self._bus.length(frames_stream(camera)))
+            if self._settings.privacy.mode is not PrivacyMode.STATISTICS:
+                readings.add_pictures(camera, self._pictures.counts)
             self._bus.put(LEDGERS_TABLE, camera, ledger_to_json(fold.state.ledger.balance(camera)))
         while self._left:
             self._bus.remove(LEDGERS_TABLE, self._left[-1])

@@ -125,6 +125,12 @@ METRICS = (
     ),
     Metric("maskwatch_episodes_opened_total", Kind.COUNTER, "Episodes opened, by kind.", (*CAMERA, "kind")),
     Metric(
+        "maskwatch_episode_pictures_total",
+        Kind.COUNTER,
+        "Episodes of people that opened since the aggregator started, by whether a picture was kept: kept, missing.",
+        (*CAMERA, "result"),
+    ),
+    Metric(
         "maskwatch_still_faces",
         Kind.GAUGE,
         "Faces in the newest picture that have not moved for the rule's still_after_s: pictures of faces, no people.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from detector.pipeline import MaskPipeline
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection, Event
+    from maskwatch.settings_privacy import PrivacySettings
 
 FPS = 5.0
 BARE, MASKED, HIDDEN = MaskState.NO_MASK, MaskState.MASK, MaskState.UNKNOWN
@@ -93,9 +94,11 @@ class Scene:
         )
 
 
-def make_fold(*, camera: CameraDefaults | None = None, zone: str = "UTC", **rule: Any) -> Fold:
+def make_fold(
+    *, camera: CameraDefaults | None = None, zone: str = "UTC", privacy: PrivacySettings | None = None, **rule: Any
+) -> Fold:
     """Build a camera's fold with the default rule but for what is said."""
-    return Fold("door", RuleSettings(**rule), camera or CameraDefaults(), zone=zone)
+    return Fold("door", RuleSettings(**rule), camera or CameraDefaults(), zone=zone, privacy=privacy)
 
 
 def play(records: Iterable[LogRecord], fold: Fold | None = None) -> list[Event]:

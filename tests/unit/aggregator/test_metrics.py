@@ -32,6 +32,7 @@ def filled(registry: CollectorRegistry) -> Metrics:
     readings = Readings(NOW + 4)
     readings.add_camera(fold, make_camera_report())
     readings.add_backlog("door", 2)
+    readings.add_pictures("door", {("door", "kept"): 1})
     readings.add_workers([make_worker_report()])
     readings.add_bus(BusInfo("memory", 10, 20))
     readings.add_health([make_event(camera_id="pipeline", reason="behind")])
@@ -71,7 +72,7 @@ def test_the_page_is_up_to_date(root: Path) -> None:
     assert (root / "docs" / "metrics.md").read_text() == to_markdown()
 
 
-LABELS = {"camera_id", "state", "reason", "kind", "stage", "role", "provider", "provider_asked", "version"}
+LABELS = {"camera_id", "result", "state", "reason", "kind", "stage", "role", "provider", "provider_asked", "version"}
 
 
 def test_names_follow_the_rules() -> None:

@@ -67,7 +67,13 @@ class Bench:
         self.store: Store | None = None
         self.start()
 
-    def start(self, store: Store | None = None, shard: str = "0/1", watch: EditedSettings | None = None) -> None:
+    def start(
+        self,
+        store: Store | None = None,
+        shard: str = "0/1",
+        watch: EditedSettings | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         """Start a worker, dropping the one before without a word."""
         self.close()
         self.registry = CollectorRegistry()
@@ -78,7 +84,7 @@ class Bench:
             store=self.store,
             clock=self.clock,
             metrics=Metrics(self.registry, self.clock),
-            settings=Settings(),
+            settings=settings or Settings(),
             heartbeat=heartbeat,
             shard=shard,
             watch=watch,
@@ -453,7 +459,7 @@ def test_a_state_of_the_version_before_is_continued(bench: Bench, root: Path) ->
     assert told(left) == [("closed", "left")] * 2
     stored = bench.store.load("door")
     assert stored is not None
-    assert stored.version == VERSION == 2
+    assert stored.version == VERSION == 3
     bench.store.commit(Step([StoredFold("door", "0-0", False, VERSION + 1, state)]))
     bench.start()
     with pytest.raises(ConfigError, match=f"has version {VERSION + 1}"):
