@@ -17,6 +17,7 @@ from maskwatch.contracts import (
     DEAD_LETTERS_CAP,
     DETECTORS,
     LOG_CAP,
+    SHORT_LOG_AGE_S,
     VIEWS_CAP,
     WANTED_TABLE,
     FrameMessage,
@@ -79,8 +80,8 @@ class DetectorWorker:
         self._heartbeat = heartbeat
         self._models = models
         self._batch = batch
-        self._views = ViewMaker(privacy)
         self._watch = watch
+        self._obey(privacy)
         self._streams: list[str] = []
         self._cameras_at = self._claimed_at = float("-inf")
         self._bad_in_a_row = 0
@@ -140,7 +141,11 @@ class DetectorWorker:
             return  # said by the aggregator, which watches the same file
         if settings is not None and settings.privacy.mode is not self._views.mode:
             log.info("privacy mode %s, before %s", settings.privacy.mode, self._views.mode)
-            self._views = ViewMaker(settings.privacy.mode)
+            self._obey(settings.privacy.mode)
+
+    def _obey(self, mode: PrivacyMode) -> None:
+        self._views = ViewMaker(mode)
+        self._log_cap = LOG_CAP if mode is not PrivacyMode.STATISTICS else replace(LOG_CAP, age_s=SHORT_LOG_AGE_S)
 
     def _take(self) -> list[Entry]:
         """Take over what a dead peer left, then one new frame of each camera, beginning with another one each time."""
@@ -216,7 +221,7 @@ class DetectorWorker:
 
     def _publish(self, records: Sequence[LogRecord]) -> None:
         for record in records:
-            self._bus.append(log_stream(record.camera_id), record_to_fields(record), LOG_CAP)
+            self._bus.append(log_stream(record.camera_id), record_to_fields(record), self._log_cap)
 
     def _drop(self, message: FrameMessage, reason: DropReason) -> None:
         head = message.head

@@ -64,6 +64,9 @@ WANTED_S = 10.0
 FRAMES_DEPTH = 4
 FRAMES_CAP = Cap(entries=FRAMES_DEPTH, age_s=10.0, silent_s=60.0)  # pictures of a camera that is gone go soon too
 VIEWS_CAP = Cap(entries=16, age_s=10.0, bytes=2 * 2**20, silent_s=10.0)
+SHORT_LOG_AGE_S = 15 * 60.0
+"""In privacy mode `statistics` a log forgets places of faces after so long: the aggregator has read them by then."""
+
 LOG_CAP = Cap(entries=20_000, age_s=6 * 3600.0, bytes=4 * 2**20)
 EVENTS_CAP = Cap(entries=10_000, age_s=72 * 3600.0, bytes=8 * 2**20)
 DEAD_LETTERS_CAP = Cap(entries=200, age_s=24 * 3600.0, bytes=2 * 2**20)
@@ -324,9 +327,15 @@ def wanted_from_json(data: bytes) -> Wanted:
 
 
 def dead_letter(stream: str, error: BadMessage) -> Fields:
-    """Build the dead-letter entry of a message that did not decode; payloads are cut to what helps a person."""
-    kept = {f"raw_{name}"[:80]: value[:1024] for name, value in list(error.fields.items())[:8]}
+    """Build the dead-letter entry of a message that did not decode: cut to what helps people, without pictures."""
+    told = [(name, _without_picture(name, value)) for name, value in list(error.fields.items())[:8]]
+    kept = {f"raw_{name}"[:80]: value[:1024] for name, value in told}
     return {"stream": stream.encode(), "head": str(error).encode()[:1024]} | kept
+
+
+def _without_picture(name: str, value: bytes) -> bytes:
+    is_picture = name == "jpeg" or value.startswith((b"\xff\xd8", b"\x89PNG"))
+    return b"a picture of %d bytes, which is not kept" % len(value) if is_picture else value
 
 
 def _fields(kind: str, head: bytes) -> Fields:

@@ -17,6 +17,7 @@ from maskwatch.contracts import (
     DEAD_LETTERS,
     DETECTORS,
     FRAMES_CAP,
+    SHORT_LOG_AGE_S,
     WANTED_TABLE,
     ViewMessage,
     Wanted,
@@ -139,10 +140,11 @@ def test_an_edited_privacy_mode_holds_at_once(tmp_path: Path) -> None:
     worker.step()
     assert bench.bus.length(views_stream("door")) == 1
     file.write_text("privacy: {mode: statistics}\n")
-    bench.clock.advance(1.5)
+    bench.clock.advance(SHORT_LOG_AGE_S + 1)
     bench.publish(seq=2, deadline_at=0.0)
     worker.step()
     assert bench.bus.length(views_stream("door")) == 1
+    assert len(bench.said()) == 1, "places of faces are forgotten sooner"
 
 
 def test_one_noisy_camera_starves_nobody() -> None:

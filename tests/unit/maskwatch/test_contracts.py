@@ -136,6 +136,16 @@ def test_dead_letters_are_small() -> None:
     assert len(entry) == 10
 
 
+@pytest.mark.parametrize("name", ["jpeg", "x"])
+def test_dead_letters_hold_no_picture(name: str) -> None:
+    """Of a frame that did not decode its picture is not kept, not even its first bytes."""
+    fields = {"head": b"{", name: b"\xff\xd8" + b"face" * 1000}
+    entry = dead_letter("maskwatch:frames:door", BadMessage("why", fields))
+    assert entry["raw_head"] == b"{"
+    assert b"face" not in entry[f"raw_{name}"]
+    assert b"4002 bytes" in entry[f"raw_{name}"]
+
+
 def test_versions_are_readable() -> None:
     """This version reads what it writes."""
     assert contracts.SCHEMA in contracts.READABLE
