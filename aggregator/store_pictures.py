@@ -1,7 +1,7 @@
 """Keeps one picture for each episode of a person, beside the event and never in it.
 
-A picture is written in the transaction that opens its episode, in the form in which it was published: with faces
-hidden, unless the privacy mode was `pictures`. Deleting is deleting: `aggregator.database` has SQLite overwrite what goes.
+A picture is written in the transaction that opens its episode, as it was published: with faces hidden, unless the
+privacy mode was `pictures`. Deleting is deleting: `aggregator.database` has SQLite overwrite what goes.
 """
 
 from __future__ import annotations

@@ -60,11 +60,9 @@ def test_many_may_start_at_once(tmp_path: Path, store_url: str) -> None:
             problems.append(error)
 
     if not store_url:
-        open_store(tmp_path).close()  # a file is made by one process: the supervisor starts one aggregator a machine
-        with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '0001'")
-            connection.execute("DROP INDEX history_by_event")
-        connection.close()
+        database = open_database(tmp_path)  # a file is made by one process: `up` starts one aggregator a machine
+        downgrade(database.engine, "here", "0001")
+        database.close()
     threads = [threading.Thread(target=start) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -78,9 +76,9 @@ def test_a_database_from_before_the_steps_is_taken_over(tmp_path: Path) -> None:
     """A SQLite database whose version stood in the table `about` keeps its data and gets the steps it lacks."""
     store = open_store(tmp_path)
     store.commit(Step((), [make_event(id="old")]))
+    downgrade(store.database.engine, "here", "0001")
     store.close()
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("DROP INDEX history_by_event")
         connection.execute("DROP TABLE alembic_version")
         connection.execute("CREATE TABLE about (name VARCHAR PRIMARY KEY, value INTEGER NOT NULL)")
         connection.execute("INSERT INTO about VALUES ('schema', 1)")
