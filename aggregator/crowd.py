@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aggregator.episodes import close, event_id
+from aggregator.people import KNOWN
 from maskwatch.domain import Event, EventKind, EventState, FrameId, MaskState
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ UPDATE_EVERY_S = 60.0
 
 CROWD = "crowd"
 DISPERSED = "dispersed"
-
-KNOWN = (MaskState.MASK, MaskState.NO_MASK, MaskState.INCORRECT)
 
 
 @dataclass(slots=True)

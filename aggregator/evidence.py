@@ -40,6 +40,10 @@ FIRST_STEP_S = 0.2
 FORGET_S = 10.0
 """Time constant with which evidence fades while the face cannot be judged."""
 
+RAMP_S = 1.2
+"""So many seconds of faces before the evidence was sure count as well: those that made it sure. From certainly masked
+to sure takes about a second of clear faces, and two seconds without a mask should be told after two."""
+
 FRESH_S = 1.0
 """Seconds after the last judged face for which the evidence still speaks for the present."""
 
@@ -51,7 +55,7 @@ class Evidence:
     log_odds: float = 0.0
     at: float | None = None  # picture time up to which this holds
     judged_at: float | None = None  # of the last face that weighed
-    began: tuple[FrameId, float, Box] | None = None  # where the evidence last turned to no_mask
+    began: tuple[FrameId, float, Box] | None = None  # the first face of those that turned it to no_mask
     faces: int = 0  # judged since then
     peak: float = 0.0  # highest probability since then
     open_s: float | None = None  # how long it has spoken for opening, None if it does not
@@ -66,12 +70,14 @@ class Evidence:
     def weigh(self, detection: Detection, weight: float, frame: FrameId, at: float, rule: RuleSettings) -> None:
         """Take in one face that can be judged."""
         step_s = FIRST_STEP_S if self.judged_at is None else min(LONGEST_STEP_S, max(0.0, at - self.judged_at))
+        if self.judged_at is not None and at - self.judged_at > FORGET_S:
+            self.begin_anew()
         bound = max(BOUND, log_odds(rule.open_confidence) + MARGIN, MARGIN - log_odds(rule.close_confidence))
         said = say(detection, rule.incorrect) * weight * GAIN_PER_S * step_s
         self.log_odds = min(bound, max(-bound, self.log_odds + said))
         self.judged_at = at
         self.seen[detection.state.value] = self.seen.get(detection.state.value, 0) + 1
-        if self.log_odds <= 0:
+        if self.log_odds <= 0 and said <= 0:
             self.began, self.faces, self.peak = None, 0, 0.0
         else:
             self.began = self.began or (frame, at, detection.box)
@@ -96,8 +102,9 @@ class Evidence:
         is_fresh = self.judged_at is not None and at - self.judged_at <= FRESH_S
         passed_s = 0.0 if self.at is None or not is_fresh else min(FRESH_S, max(0.0, at - self.at))
         self.at = at
-        self.open_s = _held(self.open_s, passed_s, speaks=self.probability >= rule.open_confidence)
-        self.close_s = _held(self.close_s, passed_s, speaks=self.probability <= rule.close_confidence)
+        ramp_s = 0.0 if self.began is None else min(RAMP_S, max(0.0, at - self.began[1]))
+        self.open_s = _held(self.open_s, passed_s, ramp_s, speaks=self.probability >= rule.open_confidence)
+        self.close_s = _held(self.close_s, passed_s, 0.0, speaks=self.probability <= rule.close_confidence)
 
     def begin_anew(self) -> None:
         """Forget how long it has spoken for opening, and where that began: the next episode is another one."""
@@ -115,10 +122,10 @@ class Evidence:
         return MaskState.INCORRECT if incorrect > self.seen.get(MaskState.MASK.value, 0) else MaskState.MASK
 
 
-def _held(held_s: float | None, passed_s: float, *, speaks: bool) -> float | None:
+def _held(held_s: float | None, passed_s: float, first_s: float, *, speaks: bool) -> float | None:
     if not speaks:
         return None
-    return 0.0 if held_s is None else held_s + passed_s
+    return first_s if held_s is None else held_s + passed_s
 
 
 def log_odds(probability: float) -> float:

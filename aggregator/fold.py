@@ -174,15 +174,15 @@ class Fold:
             self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
         return self._told()
 
-    def retire(self) -> list[Event]:
-        """End everything: the camera was taken away."""
+    def retire(self, reason: str = CAMERA_LOST) -> list[Event]:
+        """End everything, for this reason: the camera was taken away, or the recording ends."""
         self.state.ledger.settle_all()
         for observation in self.state.sequence.flush():
             self._look(observation)
-        self._end_people(CAMERA_LOST)
+        self._end_people(reason)
         for event in list(self.state.events.values()):
             at = max(event.updated_at, self.state.ledger.now)
-            self._tell(close(event, CAMERA_LOST, at, at))
+            self._tell(close(event, reason, at, at))
         if self.counts_only:
             self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
         return self._told()

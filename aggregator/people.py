@@ -16,13 +16,16 @@ from aggregator.tracks import ENLARGE, LEAST_OVERLAP
 from maskwatch.domain import Event, MaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from maskwatch.domain import Detection
     from maskwatch.settings import RuleSettings
 
 LIKE_SIZE = 2.0
 """A face found again is at most this much larger or smaller than it was."""
+
+KNOWN = (MaskState.MASK, MaskState.NO_MASK, MaskState.INCORRECT)
+"""States in which something can be said of somebody."""
 
 LEAST_JUDGED = 3
 """Judged faces without which nothing is said of a person."""
@@ -75,6 +78,30 @@ def assign(
             found[index] = person
         person.track, person.box, person.seen_at = track, detection.box, at
     return found
+
+
+def compliance(people: Mapping[str, int]) -> float | None:
+    """Return the masked share of those of whom something can be said, None if there are none.
+
+    >>> compliance({"mask": 3, "no_mask": 1, "unknown": 7}), compliance({"unknown": 2})
+    (0.75, None)
+    """
+    known = _known(people)
+    return people.get(MaskState.MASK.value, 0) / known if known else None
+
+
+def coverage(people: Mapping[str, int]) -> float | None:
+    """Return the share of people of whom something can be said, None if there are no people.
+
+    >>> coverage({"mask": 3, "no_mask": 1, "unknown": 4}), coverage({})
+    (0.5, None)
+    """
+    known, unknown = _known(people), people.get(MaskState.UNKNOWN.value, 0)
+    return known / (known + unknown) if known + unknown else None
+
+
+def _known(people: Mapping[str, int]) -> int:
+    return sum(people.get(state.value, 0) for state in KNOWN)
 
 
 def is_sound(box: Box) -> bool:

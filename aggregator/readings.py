@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from aggregator.people import compliance, coverage
 from aggregator.pictures import RESULTS
 from aggregator.pipeline_health import Trouble
 from maskwatch import __version__
@@ -57,9 +58,10 @@ class Readings:
             self._set("episodes_open", is_open[kind], camera, kind.value)
         is_live = report is None or report.live
         now = self._now if is_live or fold.state.at is None else fold.state.at
-        ratio = compliance(fold.judged_lately(int(now // 60)))
-        if ratio is not None:
-            self._set("compliance_ratio", ratio, camera)
+        lately = fold.judged_lately(int(now // 60))
+        for name, ratio in (("compliance_ratio", compliance(lately)), ("coverage_ratio", coverage(lately))):
+            if ratio is not None:
+                self._set(name, ratio, camera)
 
     def _add_moment(self, fold: Fold) -> None:
         """Read off what the newest picture shows: not in privacy mode `statistics`, where one person could be told."""
@@ -157,16 +159,6 @@ class Readings:
 
     def _set(self, name: str, value: float, *labels: str) -> None:
         self.samples[f"maskwatch_{name}"][labels] = float(value)
-
-
-def compliance(judged: Counter[str]) -> float | None:
-    """Return the masked share of those of whom something can be said, None if there are none.
-
-    >>> compliance(Counter(mask=3, no_mask=1, unknown=7)), compliance(Counter(unknown=2))
-    (0.75, None)
-    """
-    known = judged[MaskState.MASK.value] + judged[MaskState.NO_MASK.value] + judged[MaskState.INCORRECT.value]
-    return judged[MaskState.MASK.value] / known if known else None
 
 
 def time_stages(metrics: Metrics, observation: Observation, now: float) -> None:

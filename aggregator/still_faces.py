@@ -29,9 +29,13 @@ LEAST_FACES = 4
 LONGEST_S = 10.0
 """A sample stands for no more than this, however rarely the camera looks."""
 
-FIGURE = 0.016
-"""By how much the figure of a sample may lie off the usual one: prints keep below it for three quarters of the time
-and more, people who sit still for a third of it at most."""
+LEAST_PX = 32.0
+"""Height of a face under which nothing is said: there the detector's jitter is as large as a person's movements."""
+
+FIGURE = 0.012
+JITTER_PX = 0.18
+"""By how much the figure of a sample may lie off the usual one: so much for the head, and so many pixels of the
+detector's jitter over the spread."""
 
 PLACE = 0.25
 """By how many spreads the middle may lie off the usual place: a camera that shakes moves a print by as much."""
@@ -46,9 +50,9 @@ MOVED_SIZE = 0.25
 GLITCH = 1
 """So many faces in a row may be out of place by mistake of the detector."""
 
-AGAINST = 0.5
-"""How much a second out of the usual counts against the seconds in it: whoever keeps to it for less than a third of
-the time never counts as still. A camera that shakes costs a print time, not its recognition."""
+AGAINST = 0.4
+"""How much a second out of the usual counts against the seconds in it: whoever keeps to it for less than two
+sevenths of the time never counts as still. A camera that shakes costs a print time, not its recognition."""
 
 ALIVE_AFTER_S = 20.0
 """Net seconds of small movements after which a face recognised as a picture counts as a person again."""
@@ -84,7 +88,7 @@ class Stillness:
 
     def see(self, detection: Detection, at: float, still_after_s: float) -> None:
         """Take in one face; `is_still` tells what follows."""
-        pose = pose_of(detection)
+        pose = pose_of(detection) if detection.height >= LEAST_PX else None
         if pose is None or self._is_astray(pose):
             return
         if self.faces == 0:
@@ -127,9 +131,8 @@ class Stillness:
         if not self.usual:
             self.usual = sample
             return
-        place, size, figure = differences(self.usual, sample)
-        is_in_place = place <= PLACE and size <= SIZE and figure <= FIGURE
-        self.still_s = min(still_after_s, self.still_s + (lasted_s if is_in_place else -AGAINST * lasted_s))
+        change_s = lasted_s if self._is_usual(sample) else -AGAINST * lasted_s
+        self.still_s = min(still_after_s, self.still_s + change_s)
         if self.still_s >= still_after_s:
             self.is_still = True
         elif self.still_s <= max(0.0, still_after_s - ALIVE_AFTER_S):
@@ -138,6 +141,10 @@ class Stillness:
             self.usual, self.still_s = sample, 0.0
         else:
             self.usual = _followed(self.usual, sample)
+
+    def _is_usual(self, sample: Pose) -> bool:
+        place, size, figure = differences(self.usual, sample)
+        return place <= PLACE and size <= SIZE and figure <= figure_limit(self.usual[2])
 
 
 @dataclass(slots=True)
@@ -188,6 +195,15 @@ def pose_of(detection: Detection) -> Pose | None:
     if not 0 < spread < math.inf:
         return None
     return [x, y, spread, *[value / spread for value in across], *[value / spread for value in down]]
+
+
+def figure_limit(spread: float) -> float:
+    """Return how far a figure may be off and still be the usual one, for a spread in pixels.
+
+    >>> round(figure_limit(20.0), 3), round(figure_limit(70.0), 3)
+    (0.021, 0.015)
+    """
+    return FIGURE + JITTER_PX / spread
 
 
 def differences(usual: Pose, pose: Pose) -> tuple[float, float, float]:

@@ -201,7 +201,7 @@ class DetectorWorker:
                 captured_at=head.captured_at,
                 width=head.width,
                 height=head.height,
-                detections=tuple(_scaled(detection, scale) for detection in sight.detections),
+                detections=tuple(scaled(detection, scale) for detection in sight.detections),
                 live=head.live,
                 stages=StageTimes(head.received_at, head.published_at, picked_at, judged_at),
                 batch_size=len(pictures),
@@ -253,7 +253,7 @@ def _chunks(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
         yield entries[start : start + size]
 
 
-def _scaled(detection: Detection, scale: float) -> Detection:
+def scaled(detection: Detection, scale: float) -> Detection:
     """Take a detection from pixels of the analysed picture to pixels of the camera's."""
     x_min, y_min, x_max, y_max = (round(value * scale, 1) for value in detection.box)
     landmarks = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in detection.landmarks)

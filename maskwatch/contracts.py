@@ -19,6 +19,7 @@ A reader of version N understands N and N - 1.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -266,6 +267,21 @@ def record_from_fields(fields: Mapping[str, bytes]) -> LogRecord:
     return _decode(_RECORDS[kind], fields, kind)
 
 
+def record_to_line(record: LogRecord) -> bytes:
+    """Encode one record as one line of JSON, as recordings keep them: the same fields as on the bus."""
+    fields = record_to_fields(record)
+    return b'{"v": %s, "kind": "%s", "head": %s}' % (fields["v"], fields["kind"], fields["head"])
+
+
+def record_from_line(line: bytes) -> LogRecord:
+    """Decode one line of a recording, or raise BadMessage."""
+    try:
+        tree = json.loads(line)
+        return record_from_fields(_fields(str(tree["kind"]), json.dumps(tree["head"]).encode(), str(tree["v"])))
+    except (ValueError, KeyError, TypeError):
+        raise BadMessage("no JSON object with v, kind and head", {"line": line}) from None
+
+
 def event_to_fields(event: Event) -> Fields:
     """Encode an event for the stream of events."""
     return _fields("event", _EVENT.dump_json(event))
@@ -338,8 +354,8 @@ def _without_picture(name: str, value: bytes) -> bytes:
     return b"a picture of %d bytes, which is not kept" % len(value) if is_picture else value
 
 
-def _fields(kind: str, head: bytes) -> Fields:
-    return {"v": str(SCHEMA).encode(), "kind": kind.encode(), "head": head}
+def _fields(kind: str, head: bytes, version: str = str(SCHEMA)) -> Fields:
+    return {"v": version.encode(), "kind": kind.encode(), "head": head}
 
 
 def _decode(adapter: TypeAdapter[T], fields: Mapping[str, bytes], kind: str) -> T:

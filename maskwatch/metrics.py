@@ -123,6 +123,14 @@ METRICS = (
         "ones are left out. Absent when there are none.",
         CAMERA,
     ),
+    Metric(
+        "maskwatch_coverage_ratio",
+        Kind.GAUGE,
+        "Share of the same people of whom something could be said: (mask + no_mask + incorrect) / all. What the face "
+        "detector does not find at all is in neither: it misses masked faces more often than bare ones, so compliance "
+        "is too low rather than too high, and coverage too high. Absent when there are none.",
+        CAMERA,
+    ),
     Metric("maskwatch_episodes_opened_total", Kind.COUNTER, "Episodes opened, by kind.", (*CAMERA, "kind")),
     Metric(
         "maskwatch_episode_pictures_total",

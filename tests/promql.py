@@ -39,7 +39,6 @@ VALUES: dict[tuple[str, str], set[Any]] = {
 """What labels with few values can be."""
 
 AWAITED = {
-    "maskwatch_coverage_ratio": ("camera_id",),
     **{
         f"maskwatch_subscription_{name}": ("subscription",)
         for name in (

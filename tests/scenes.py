@@ -1,4 +1,4 @@
-"""Logs of a camera made up in a test, and clips judged by the real models, played through the aggregator's fold."""
+"""Logs of a camera made up in a test, played through the aggregator's fold."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import cv2
-
 from aggregator.fold import Fold
 from maskwatch.domain import CameraState, DropReason, FrameId, FramesDropped, LossReason, MaskState, Observation
 from maskwatch.settings import CameraDefaults, RuleSettings
 from tests.builders import NOW, make_camera_report, make_detection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
-    from detector.pipeline import MaskPipeline
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection, Event
     from maskwatch.settings_privacy import PrivacySettings
@@ -134,43 +130,6 @@ def random_log(seed: int, camera_id: str = "door", frames: int = 300) -> list[Lo
     shuffled = sorted(range(len(records)), key=lambda index: index + chance.uniform(0, 3))
     repeated = [index for index in shuffled for _ in range(1 + (chance.random() < 0.05))]
     return [records[index] for index in repeated if chance.random() > 0.02]
-
-
-def judge_clip(
-    path: Path, pipeline: MaskPipeline, *, fps: float = FPS, camera_id: str = "door", longest_side: int = 960
-) -> Iterator[Observation]:
-    """Play a clip through the real models as ingest and detector would: so many pictures a second, made smaller."""
-    clip = cv2.VideoCapture(str(path))
-    source_fps = clip.get(cv2.CAP_PROP_FPS)
-    seq, due = 0, 0.0
-    for index in range(int(clip.get(cv2.CAP_PROP_FRAME_COUNT))):
-        if index < due:
-            clip.grab()
-            continue
-        done, picture = clip.read()
-        if not done:
-            return
-        due += source_fps / fps
-        seq += 1
-        height, width = picture.shape[:2]
-        scale = max(1.0, max(height, width) / longest_side)
-        size = (round(width / scale), round(height / scale))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale > 1 else picture
-        found = pipeline.detect([small], [CameraDefaults().min_face_px / scale])[0]  # type: ignore[list-item]
-        yield Observation(
-            camera_id=camera_id,
-            frame=FrameId(1, seq),
-            captured_at=NOW + index / source_fps,
-            width=width,
-            height=height,
-            detections=tuple(_scaled(each, scale) for each in found),
-        )
-
-
-def _scaled(detection: Detection, scale: float) -> Detection:
-    x_min, y_min, x_max, y_max = (round(value * scale, 1) for value in detection.box)
-    landmarks = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in detection.landmarks)
-    return replace(detection, box=(x_min, y_min, x_max, y_max), landmarks=landmarks)
 
 
 def _face(state: MaskState, x: float) -> Detection:

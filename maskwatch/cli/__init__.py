@@ -33,6 +33,7 @@ COMMANDS = {
     "train": "train",
     "models": "models",
     "evaluate": "evaluate",
+    "replay": "replay",
 }
 """Every command and the module of this package that holds it."""
 

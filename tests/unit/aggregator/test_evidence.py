@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aggregator.evidence import Evidence, say, weight_of
+from aggregator.evidence import RAMP_S, Evidence, say, weight_of
 from maskwatch.domain import FrameId, MaskState
 from maskwatch.settings import RuleSettings
 from tests.builders import make_detection
@@ -103,14 +103,41 @@ def test_verdicts(faces: list[Detection], verdict: MaskState) -> None:
     assert gather(faces).verdict(RULE, 3) is verdict
 
 
-def test_evidence_begins_where_it_turned() -> None:
-    """What opens an episode began with the first face that turned the evidence."""
+def test_evidence_begins_with_the_first_face_that_turned_it() -> None:
+    """What opens an episode began with the first of the faces that spoke for it in a row, not where they prevailed."""
     evidence = gather([MASKED] * 10)
     assert evidence.began is None
     evidence = gather([BARE] * 5, evidence=evidence)
     assert evidence.began is not None
-    assert evidence.began[1] == pytest.approx(2.0 + 0.6)  # the third bare face outweighs the masked ones
-    assert evidence.faces == 3
+    assert evidence.began[1] == pytest.approx(2.0 + 0.2)
+    assert evidence.faces == 5
+    assert gather([MASKED] * 5, evidence=evidence).began is None
+
+
+@pytest.mark.parametrize("fps", [5, 10, 25])
+def test_two_seconds_without_a_mask_are_told_after_two(fps: int) -> None:
+    """The faces that made it sure count: from a mask to an episode it takes what the rule says, not a second more."""
+    evidence = gather([BARE] * (2 * fps + 1), fps, gather([MASKED] * 10 * fps, fps))
+    assert evidence.open_s == pytest.approx(2.0, abs=0.01)
+    assert (gather([BARE] * 2 * fps, fps).open_s or 0.0) < RULE.open_after_s
+
+
+def test_hesitation_does_not_count() -> None:
+    """Of a long time in which it was not sure, a second and a bit counts once it is."""
+    doubtful = make_detection(probabilities={"no_mask": 0.505, "mask": 0.495})
+    evidence = gather([BARE] * 4, evidence=gather([doubtful] * 50))
+    assert evidence.open_s is not None
+    assert evidence.open_s < RAMP_S + 0.5
+
+
+def test_what_began_before_a_long_gap_is_forgotten() -> None:
+    """A face that could not be judged for longer than evidence lasts begins anew when it can."""
+    evidence = gather([BARE])
+    for step in range(1, 80):
+        evidence.fade(0.2 + step / 5, RULE)
+    evidence = gather([BARE] * 3, evidence=evidence)
+    assert evidence.began is not None
+    assert evidence.began[1] == pytest.approx(16.0 + 0.2)
 
 
 def test_an_unjudged_face_holds_for_a_second() -> None:
@@ -131,7 +158,7 @@ def test_an_unchanged_picture_repeats_what_was_known() -> None:
     for step in range(1, 11):
         evidence.repeat(0.6 + step / 5, RULE)
     assert (evidence.log_odds, evidence.faces) == (sure, faces)
-    assert evidence.open_s == pytest.approx(2.2)
+    assert evidence.open_s == pytest.approx(2.4)
 
 
 def test_a_long_gap_is_not_counted_as_held() -> None:
