@@ -152,6 +152,17 @@ class Store:
             for row in connection.execute(wanted.order_by(minutes.c.minute, minutes.c.what)):
                 yield row[0], row[1], row[2]
 
+    def people_since(self, minute: int) -> dict[str, dict[str, int]]:
+        """Sum the people judged from a minute since 1970 on: by camera, then by state."""
+        wanted = select(minutes.c.camera_id, minutes.c.what, func.sum(minutes.c.count)).where(
+            minutes.c.minute >= minute, minutes.c.what.like("people_%")
+        )
+        summed: dict[str, dict[str, int]] = {}
+        with self._reading() as connection:
+            for camera, what, count in connection.execute(wanted.group_by(minutes.c.camera_id, minutes.c.what)):
+                summed.setdefault(camera, {})[what.removeprefix("people_")] = int(count)
+        return summed
+
     def forget_history(self, before: float) -> int:
         """Delete closed events, their history and minutes from before a wall-clock time; returns how many events."""
         over = select(events.c.id).where(events.c.closed_at < before)

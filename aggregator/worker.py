@@ -27,13 +27,16 @@ from maskwatch.contracts import (
     EVENTS_CAP,
     GONE_AFTER_S,
     LEDGERS_TABLE,
+    PEOPLE_TABLE,
     WORKERS_TABLE,
+    PeopleReport,
     camera_from_json,
     dead_letter,
     event_to_fields,
     frames_stream,
     ledger_to_json,
     log_stream,
+    people_to_json,
     record_from_fields,
     worker_from_json,
 )
@@ -359,8 +362,11 @@ class AggregatorWorker:
             if self._settings.privacy.mode is not PrivacyMode.STATISTICS:
                 readings.add_pictures(camera, self._pictures.counts)
             self._bus.put(LEDGERS_TABLE, camera, ledger_to_json(fold.state.ledger.balance(camera)))
+            in_view = dict(fold.in_view_by_state())
+            self._bus.put(PEOPLE_TABLE, camera, people_to_json(PeopleReport(camera, self._clock.time(), in_view)))
         while self._left:
             self._bus.remove(LEDGERS_TABLE, self._left[-1])
+            self._bus.remove(PEOPLE_TABLE, self._left[-1])
             self._left.pop()
         readings.add_workers(self._workers.values())
         readings.add_processor_time(self._processor_time.add(self._workers.values()))

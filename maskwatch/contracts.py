@@ -9,7 +9,7 @@ The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregat
     maskwatch:events            Event                                  aggregator -> programs
     maskwatch:dead-letters      whatever did not decode, with its cause
     tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera),
-            wanted (Wanted by camera: who looks at a camera renews it)
+            people (PeopleReport by camera), wanted (Wanted by camera: who looks at a camera renews it)
 
 One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
 one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); frames and views also have `jpeg`,
@@ -49,6 +49,7 @@ CAMERAS_TABLE = "maskwatch:cameras"
 WORKERS_TABLE = "maskwatch:workers"
 LEDGERS_TABLE = "maskwatch:ledgers"
 WANTED_TABLE = "maskwatch:wanted"
+PEOPLE_TABLE = "maskwatch:people"
 
 PICTURES = (FRAMES, VIEWS)
 """How the names of streams of pictures begin: these may lie on a server of their own, `bus.frames_url`."""
@@ -235,6 +236,16 @@ class LedgerReport:
         return self.captured == self.observed + sum(self.dropped.values()) + self.lost + self.in_flight
 
 
+@dataclass(frozen=True, slots=True)
+class PeopleReport:
+    """How many people the aggregator sees at a camera now, each second."""
+
+    __pydantic_config__: ClassVar = STRICT
+    camera_id: str
+    reported_at: float
+    in_view: dict[str, int]  # by MaskState value
+
+
 LogRecord = Observation | FramesDropped | CameraReport
 """What may stand in a camera's log."""
 
@@ -244,6 +255,7 @@ _WANTED = TypeAdapter(Wanted)
 _EVENT = TypeAdapter(Event)
 _WORKER = TypeAdapter(WorkerReport)
 _LEDGER = TypeAdapter(LedgerReport)
+_PEOPLE = TypeAdapter(PeopleReport)
 _REPORT = TypeAdapter(CameraReport)
 _RECORDS: dict[str, TypeAdapter[LogRecord]] = {
     "observation": TypeAdapter(Observation),
@@ -340,6 +352,16 @@ def wanted_to_json(wanted: Wanted) -> bytes:
 def wanted_from_json(data: bytes) -> Wanted:
     """Decode that somebody looks at a camera."""
     return _WANTED.validate_json(data)
+
+
+def people_to_json(report: PeopleReport) -> bytes:
+    """Encode the people at a camera for their table."""
+    return _PEOPLE.dump_json(report)
+
+
+def people_from_json(data: bytes) -> PeopleReport:
+    """Decode the people at a camera."""
+    return _PEOPLE.validate_json(data)
 
 
 def dead_letter(stream: str, error: BadMessage) -> Fields:

@@ -7,7 +7,8 @@ import re
 _AUTHORITY = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"<>]*@")
 _AUTHORITY_ODD = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s'\"<>@:/]*:[^\s\"]*@")
 _QUERY = re.compile(r"(?P<name>[?&][^=\s&'\"]+)=[^&\s'\"#]+")
-_HIDDEN = "***"
+HIDDEN = "***"
+"""What stands in place of a secret."""
 
 
 def hide_credentials(text: str) -> str:
@@ -16,6 +17,6 @@ def hide_credentials(text: str) -> str:
     >>> hide_credentials("cannot open rtsp://admin:p/w@10.0.0.2:554/live?token=abc&ch=1: timed out")
     'cannot open rtsp://***@10.0.0.2:554/live?token=***&ch=*** timed out'
     """
-    text = _AUTHORITY_ODD.sub(rf"\g<scheme>{_HIDDEN}@", text)  # a password may hold an unescaped slash
-    text = _AUTHORITY.sub(rf"\g<scheme>{_HIDDEN}@", text)
-    return _QUERY.sub(rf"\g<name>={_HIDDEN}", text)
+    text = _AUTHORITY_ODD.sub(rf"\g<scheme>{HIDDEN}@", text)  # a password may hold an unescaped slash
+    text = _AUTHORITY.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _QUERY.sub(rf"\g<name>={HIDDEN}", text)

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from maskwatch.frozen import Frozen
 from maskwatch.schedule import Schedule, time_zone
 from maskwatch.secrecy import hide_credentials
+from maskwatch.settings_dashboard import DashboardSettings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -358,6 +359,7 @@ class Settings(Frozen):
     rule: RuleSettings = RuleSettings()
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @field_validator("time_zone")
     @classmethod

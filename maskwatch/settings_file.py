@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from maskwatch.errors import ConfigError
-from maskwatch.secrecy import hide_credentials
+from maskwatch.secrecy import HIDDEN, hide_credentials
 from maskwatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
 _SECRET_FIELDS = {"source", "url", "frames_url"}
+_HIDDEN_FIELDS = {"token", "password_hash"}
+"""Secrets as a whole, of which nothing is shown; an address among the others loses only its credentials."""
 _MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -39,6 +41,7 @@ _MESSAGES = {
     "missing": "is missing",
     "model_type": "must be a mapping",
     "multiple_of": "must be a multiple of {multiple_of}",
+    "string_pattern_mismatch": "is not written as it must be",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "string_type": "must be text; put it in quotes",
@@ -284,7 +287,7 @@ def _explain(problem: Any, document: _Document) -> str:
 
 def _is_secret(where: Where, document: _Document) -> bool:
     """Whether a value may hold a secret: by its field, or because it stood in the environment or a file."""
-    return bool(_SECRET_FIELDS & set(where)) or where in document.outside
+    return bool((_SECRET_FIELDS | _HIDDEN_FIELDS) & set(where)) or where in document.outside
 
 
 def _fields_at(where: Where) -> Iterator[str]:
@@ -317,5 +320,7 @@ def _hide(tree: Any) -> None:
     for key, value in items:
         if isinstance(value, str) and key in _SECRET_FIELDS:
             tree[key] = hide_credentials(value)
+        elif isinstance(value, str) and key in _HIDDEN_FIELDS:
+            tree[key] = HIDDEN
         else:
             _hide(value)

@@ -27,7 +27,7 @@ class Stack:
     """Runs `maskwatch up` on settings given as YAML text; a context manager."""
 
     def __init__(self, folder: Path, settings: str) -> None:
-        """Write the settings; `metrics.port` is 0 unless they say otherwise."""
+        """Write the settings; the ports of metrics and page are free ones unless they say otherwise."""
         self.folder = folder
         self.data = folder / "data"
         self.config = folder / "cameras.yaml"
@@ -37,8 +37,8 @@ class Stack:
 
     def write(self, settings: str) -> None:
         """Write the settings file, as an operator's editor would."""
-        text = settings if "metrics:" in settings else settings + "\nmetrics: {port: 0}\n"
-        self.config.write_text(text)
+        ports = "".join(f"\n{part}: {{port: 0}}" for part in ("metrics", "dashboard") if f"{part}:" not in settings)
+        self.config.write_text(settings + ports + "\n")
 
     @property
     def process(self) -> psutil.Process:

@@ -20,6 +20,7 @@ COMMANDS = {
     "ingest": "workers",
     "detect": "workers",
     "aggregate": "workers",
+    "dashboard": "page",
     "status": "status",
     "events": "watch",
     "health": "health",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.store import Store, open_store
-from maskwatch.cli.process import metrics_path, signals
+from maskwatch.cli.process import metrics_path, page_path, signals
 from maskwatch.cli.watch import sentence
 from maskwatch.clock import Clock, SystemClock
 from maskwatch.domain import EventKind, EventState
@@ -40,11 +40,14 @@ cameras:
     source: scripted:still
 metrics:
   port: {metrics_port}
+dashboard:
+  port: {port_of_page}
 """
 
 WELCOME = """
 The stack runs. Somebody walks through the lobby every 24 seconds and takes the mask off for seven of them.
   page to open  {url}
+  metrics       {metrics}
   look around   maskwatch status --data-dir {data_dir}
                 maskwatch events --follow --data-dir {data_dir}
 """
@@ -56,6 +59,9 @@ The stack runs. Somebody walks through the lobby every 24 seconds and takes the 
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for all that is kept; a temporary one if left out.",
 )
+@click.option(
+    "--port", "page_port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Of the page."
+)
 @click.option("--metrics-port", type=click.IntRange(0, 65535), default=9108, show_default=True)
 @click.option(
     "--events",
@@ -64,7 +70,7 @@ The stack runs. Somebody walks through the lobby every 24 seconds and takes the 
     default=0,
     help="End after this many episodes have closed; 0 runs until Ctrl-C.",
 )
-def demo(data_dir: Path | None, metrics_port: int, wanted: int) -> None:
+def demo(data_dir: Path | None, page_port: int, metrics_port: int, wanted: int) -> None:
     """Start the stack on a demo camera played through a real RTSP server, and show events as they open and close."""
     clock = SystemClock()
     stop = Stop()
@@ -74,7 +80,7 @@ def demo(data_dir: Path | None, metrics_port: int, wanted: int) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         port = _free_port()
         config = data_dir / "cameras.yaml"
-        config.write_text(CAMERAS.format(port=port, metrics_port=metrics_port))
+        config.write_text(CAMERAS.format(port=port, metrics_port=metrics_port, port_of_page=page_port))
         clips = str(resources.files("ingest") / "demo")
         server = [_rtsp_server(), "--dir", clips, "--host", "127.0.0.1", "--port", str(port)]
         stack.callback(_end, _start([*server, "--control-port", str(_free_port())], quiet=True))
@@ -92,9 +98,10 @@ def _follow(up: subprocess.Popen[bytes], data_dir: Path, wanted: int, stop: Stop
     store: Store | None = None
     while up.poll() is None and not stop.requested and not (wanted and closed >= wanted):
         clock.sleep(LOOK_EVERY_S)
-        if store is None and metrics_path(data_dir).exists():
+        if store is None and metrics_path(data_dir).exists() and page_path(data_dir).exists():
             store = open_store(data_dir, create=False)
-            click.echo(WELCOME.format(url=metrics_path(data_dir).read_text().strip(), data_dir=data_dir))
+            metrics, page = (path(data_dir).read_text().strip() for path in (metrics_path, page_path))
+            click.echo(WELCOME.format(url=page, metrics=metrics, data_dir=data_dir))
         for told in store.history_after(number) if store else []:
             number = told.number
             click.echo(sentence(told.event))

@@ -85,6 +85,11 @@ def metrics_path(data_dir: Path) -> Path:
     return data_dir / "run" / "metrics.url"
 
 
+def page_path(data_dir: Path) -> Path:
+    """Name the file in which the page's server writes where the page is."""
+    return data_dir / "run" / "page.url"
+
+
 def bus_address(settings: Settings, data_dir: Path) -> BusAddress:
     """Find the bus: the supervisor's word, the settings', or the stack that runs on this data directory."""
     from maskwatch.bus_routed import BusAddress  # here, as health probes come through this module every few seconds

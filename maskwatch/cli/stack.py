@@ -19,6 +19,7 @@ from maskwatch.cli.process import (
     data_dir_option,
     health_path,
     metrics_path,
+    page_path,
     signals,
     stack_path,
     start_logging,
@@ -65,7 +66,7 @@ def up(config: Path, data_dir: Path) -> None:
             server.start()
             stack.callback(server.stop)
             url = server.url
-        for stale in (metrics_path(data_dir), *metrics_path(data_dir).parent.glob("*.alive")):
+        for stale in (metrics_path(data_dir), page_path(data_dir), *metrics_path(data_dir).parent.glob("*.alive")):
             stale.unlink(missing_ok=True)
         StackFile(os.getpid(), url, str(config.resolve()), clock.time(), settings.bus.frames_url).write(data_dir)
         stack.callback(stack_path(data_dir).unlink, missing_ok=True)
@@ -92,11 +93,14 @@ def _stages(settings: Settings, config: Path, data_dir: Path) -> list[Stage]:
         return Child(name, [*command, "--health-file", str(health_path(data_dir, name))])
 
     detectors = tuple(child("detect", f"detect-{number + 1}") for number in range(settings.detector.workers))
-    return [
+    stages = [
         Stage((child("ingest", "ingest"),), stop_within_s=3.0),
         Stage(detectors, stop_within_s=2.5),
         Stage((child("aggregate", "aggregate"),), stop_within_s=2.0),
     ]
+    if settings.dashboard.enabled:
+        stages.append(Stage((child("dashboard", "dashboard"),), stop_within_s=2.0))
+    return stages
 
 
 def _check_bus(address: BusAddress) -> None:

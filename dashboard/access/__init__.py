@@ -1,0 +1,1 @@
+"""Who may look, and what is refused before a page is even thought of."""

@@ -1,0 +1,114 @@
+"""What the wall shows of each camera, as one card, and everything needed to fill the cards in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maskwatch.contracts import GONE_AFTER_S
+from maskwatch.domain import CameraReport, CameraState, EventKind, LossReason
+from maskwatch.frozen import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maskwatch.contracts import PeopleReport
+    from maskwatch.domain import Event
+    from maskwatch.settings import Settings
+
+PEOPLE_LIMIT_S = 10.0
+"""Seconds after which what the aggregator said of the people in view is not believed any more."""
+
+
+class Compliance(Frozen):
+    """How many of the people judged wore a mask."""
+
+    people: int
+    """People of whom something could be said."""
+    share: float | None = None
+    """Of these, those with a mask: 0 to 1; null where there are none."""
+    low: float | None = None
+    """Lower end of its 95 % interval."""
+    high: float | None = None
+    """Upper end of its 95 % interval."""
+    coverage: float | None = None
+    """Share of all people counted of whom something could be said."""
+
+
+class CameraCard(Frozen):
+    """One camera at this moment."""
+
+    id: str
+    state: CameraState
+    reason: LossReason = LossReason.NONE
+    """Why it is not live."""
+    since: float = 0.0
+    """When this state began, seconds since 1970 UTC; 0 if nothing was heard of the camera yet."""
+    last_frame_at: float | None = None
+    """When its newest picture was taken, where the camera is not live; a live one is at most some seconds behind."""
+    fps: float = 0.0
+    """Pictures analysed per second."""
+    people: dict[str, int] | None = None
+    """People in view by state: mask, no_mask, incorrect, unknown; null where nothing is known."""
+    today: Compliance | None = None
+    """Since midnight by the site's clocks."""
+    no_mask_since: float | None = None
+    """When the oldest no-mask episode that is still open began."""
+    episodes: int = 0
+    """Episodes of people and crowds open now."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the camera sees."""
+        return self.state is CameraState.LIVE
+
+
+def make_cards(
+    settings: Settings,
+    reports: Mapping[str, CameraReport],
+    people: Mapping[str, PeopleReport],
+    open_events: list[Event],
+    today: Mapping[str, Compliance],
+    now: float,
+) -> dict[str, CameraCard]:
+    """Return a card for each camera, configured ones first and in their order, at a wall-clock time."""
+    names = [*settings.active, *sorted(set(reports) - set(settings.active))]
+    return {
+        name: _card(
+            name,
+            reports.get(name),
+            people.get(name),
+            [each for each in open_events if each.camera_id == name],
+            today.get(name),
+            now,
+        )
+        for name in names
+    }
+
+
+def _card(
+    name: str,
+    report: CameraReport | None,
+    people: PeopleReport | None,
+    episodes: list[Event],
+    today: Compliance | None,
+    now: float,
+) -> CameraCard:
+    about_people = [each for each in episodes if each.kind in {EventKind.NO_MASK, EventKind.CROWD}]
+    bare = [each.started_at for each in about_people if each.kind is EventKind.NO_MASK]
+    if report is None:
+        return CameraCard(id=name, state=CameraState.CONNECTING, today=today)
+    is_gone = now - report.reported_at > GONE_AFTER_S
+    state = CameraState.OFFLINE if is_gone else report.state
+    is_known = people is not None and now - people.reported_at < PEOPLE_LIMIT_S and state is CameraState.LIVE
+    return CameraCard(
+        id=name,
+        state=state,
+        reason=LossReason.NO_PICTURE if is_gone and report.reason is LossReason.NONE else report.reason,
+        since=report.reported_at if is_gone else report.since,
+        last_frame_at=None if state is CameraState.LIVE else report.last_frame_at or None,
+        fps=0.0 if is_gone else round(report.fps),
+        people=people.in_view if is_known and people is not None else None,
+        today=today,
+        no_mask_since=min(bare, default=None),
+        episodes=len(about_people),
+    )

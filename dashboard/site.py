@@ -1,0 +1,181 @@
+"""All that the pages know: settings, bus and store in one place, read only; every call may block for a moment."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from dashboard.board import CameraCard, Compliance, make_cards
+from dashboard.intervals import compliance
+from maskwatch.contracts import (
+    CAMERAS_TABLE,
+    LEDGERS_TABLE,
+    PEOPLE_TABLE,
+    WORKERS_TABLE,
+    camera_from_json,
+    ledger_from_json,
+    people_from_json,
+    worker_from_json,
+)
+from maskwatch.errors import ConfigError, StoreUnavailable
+from maskwatch.settings_privacy import PrivacyMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aggregator.store import Store
+    from maskwatch.bus import Bus
+    from maskwatch.clock import Clock
+    from maskwatch.contracts import LedgerReport, WorkerReport
+    from maskwatch.domain import CameraReport, Event
+    from maskwatch.settings import Settings
+
+T = TypeVar("T")
+
+TODAY_EVERY_S = 10.0
+"""How often the day's compliance is counted anew while somebody looks."""
+
+OPEN_LIMIT = 1000
+
+
+class Watch(Protocol):
+    """Tells of edited settings, as `maskwatch.settings_file.SettingsWatch` does."""
+
+    current: Settings
+
+    def poll(self) -> Settings | None:
+        """Return new settings, None if nothing changed, or raise ConfigError once for a broken edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the site found at one moment."""
+
+    at: float
+    cards: dict[str, CameraCard]
+    trouble: str = ""  # why it may be out of date: `bus` or `store`
+
+
+class Site:
+    """Reads what the stages wrote."""
+
+    def __init__(self, *, bus: Bus, open_store: Callable[[], Store], clock: Clock, watch: Watch) -> None:
+        """Take the collaborators; the store may not be there yet, and is opened when it is first needed."""
+        self.bus = bus
+        self.clock = clock
+        self._watch = watch
+        self._open_store = open_store
+        self._store: Store | None = None
+        self._opening = threading.Lock()
+        self._today: dict[str, Compliance] = {}
+        self._today_at = float("-inf")
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self._watch.current
+
+    @property
+    def shows_people(self) -> bool:
+        """Whether the privacy mode lets anybody see pictures, or people one by one."""
+        return self.settings.privacy.mode is not PrivacyMode.STATISTICS
+
+    def heed_settings(self) -> str:
+        """Take over edited settings; returns what is wrong with a broken edit, once, else nothing."""
+        try:
+            self._watch.poll()
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    def store(self) -> Store:
+        """Return the store, or raise StoreUnavailable while nothing was stored yet."""
+        with self._opening:
+            if self._store is None:
+                try:
+                    self._store = self._open_store()
+                except ConfigError as error:
+                    raise StoreUnavailable(str(error)) from None
+            return self._store
+
+    def reports(self) -> dict[str, CameraReport]:
+        """Return what ingest last said of each camera."""
+        return _rows(self.bus.table(CAMERAS_TABLE), camera_from_json)
+
+    def workers(self) -> list[WorkerReport]:
+        """Return what the workers last said of themselves."""
+        return sorted(_rows(self.bus.table(WORKERS_TABLE), worker_from_json).values(), key=lambda each: each.name)
+
+    def ledgers(self) -> dict[str, LedgerReport]:
+        """Return the frame ledgers by camera."""
+        return _rows(self.bus.table(LEDGERS_TABLE), ledger_from_json)
+
+    def open_events(self) -> list[Event]:
+        """Return the events that are open now."""
+        found = self.store().events(since=self.clock.time(), limit=OPEN_LIMIT)
+        return [each for each in found if each.closed_at is None]
+
+    def open_or_none(self) -> list[Event]:
+        """Return the open events, none while the store is away: the page says so by itself."""
+        try:
+            return self.open_events()
+        except StoreUnavailable:
+            return []
+
+    def look(self) -> Look:
+        """Return the wall as it is now."""
+        now = self.clock.time()
+        people = _rows(self.bus.table(PEOPLE_TABLE), people_from_json) if self.shows_people else {}
+        reports = self.reports()
+        try:
+            open_events, today, trouble = self.open_events(), self.today(), ""
+        except StoreUnavailable:
+            open_events, today, trouble = [], {}, "store"
+        return Look(now, make_cards(self.settings, reports, people, open_events, today, now), trouble)
+
+    def midnight(self) -> float:
+        """Return when the day began by the site's clocks, in seconds since 1970."""
+        now = datetime.fromtimestamp(self.clock.time(), ZoneInfo(self.settings.time_zone))
+        return now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+    def today(self) -> dict[str, Compliance]:
+        """Return each camera's compliance since midnight, at most ten seconds old."""
+        now = self.clock.monotonic()
+        if now - self._today_at >= TODAY_EVERY_S:
+            counted = self.store().people_since(int(self.midnight() // 60))
+            self._today = {camera: compliance(people) for camera, people in counted.items()}
+            self._today_at = now
+        return self._today
+
+    def close(self) -> None:
+        """Let go of the store and the bus."""
+        if self._store is not None:
+            self._store.close()
+        self.bus.close()
+
+
+def _rows(table: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
+    """Decode the rows of a table, leaving out what another version wrote in another way."""
+    rows: dict[str, T] = {}
+    for key, row in sorted(table.items()):
+        try:
+            rows[key] = decode(row)
+        except ValidationError:
+            continue
+    return rows
+
+
+def day_of(moment: float, zone: str) -> tuple[float, float]:
+    """Return when the day of a moment began and ended by the clocks of a zone, in seconds since 1970.
+
+    >>> [end - 1_700_000_000 for end in day_of(1_700_000_000, "UTC")]
+    [-80000.0, 6400.0]
+    """
+    local = datetime.fromtimestamp(moment, ZoneInfo(zone))
+    begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return begin.timestamp(), (begin + timedelta(days=1)).timestamp()

@@ -1,0 +1,107 @@
+"""Open pages are told what changed, and only that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from aggregator.store import Step
+from dashboard.access.visitor import HERE, Visitor
+from maskwatch.contracts import PEOPLE_TABLE, PeopleReport, people_to_json
+from maskwatch.domain import CameraState
+from tests.builders import make_event
+
+if TYPE_CHECKING:
+    from dashboard.hub import Listener
+    from tests.page import Page
+
+
+def told(listener: Listener, kind: str) -> list[Any]:
+    """Return what a listener was told of one kind, and forget all."""
+    return [json.loads(each["data"]) for each in listener.take() if each["event"] == kind]
+
+
+def test_a_page_hears_of_all_cameras_once_and_then_of_changes(page: Page) -> None:
+    """The first look tells everything; the next tells the one camera whose state changed, and nothing else."""
+
+    async def _listen() -> None:
+        hub = page.parts.hub
+        with hub.listen(HERE) as listener:
+            await hub.step()
+            (cards,) = told(listener, "cards")
+            assert [card["id"] for card in cards] == ["door", "gate"]
+            await hub.step()
+            assert told(listener, "cards") == []
+            page.report("gate", state=CameraState.OFFLINE, last_frame_at=page.clock.time() - 9)
+            await hub.step()
+            ((card,),) = told(listener, "cards")
+            assert (card["id"], card["state"], card["last_frame_at"]) == ("gate", "offline", page.clock.time() - 9)
+
+    asyncio.run(_listen())
+
+
+def test_a_page_hears_of_an_episode_of_its_cameras(page: Page) -> None:
+    """An episode reaches whoever may see its camera, with its number, and nobody else."""
+
+    async def _listen() -> None:
+        hub = page.parts.hub
+        with hub.listen(HERE) as all_seeing, hub.listen(Visitor("guard", cameras=("gate",))) as guard:
+            await hub.step()
+            page.store.commit(Step(events=[make_event(camera_id="door")]))
+            await hub.step()
+            (event,) = told(all_seeing, "event")
+            assert event["camera_id"] == "door"
+            assert told(guard, "event") == []
+
+    asyncio.run(_listen())
+
+
+def test_a_camera_that_is_not_reported_any_more_is_offline(page: Page) -> None:
+    """The word of an ingest that fell silent is not repeated for ever."""
+    page.clock.advance(11)
+    card = page.site.look().cards["door"]
+    assert (card.state, card.since) == (CameraState.OFFLINE, page.clock.time() - 11)
+    assert card.people is None
+
+
+def test_people_are_shown_while_the_aggregator_speaks(page: Page) -> None:
+    """Counts of people are shown while they are fresh, and not known afterwards."""
+    report = PeopleReport("door", page.clock.time(), {"mask": 2})
+    page.bus.put(PEOPLE_TABLE, "door", people_to_json(report))
+    assert page.site.look().cards["door"].people == {"mask": 2}
+    page.clock.advance(10)
+    page.report("door")
+    assert page.site.look().cards["door"].people is None
+
+
+def test_an_absent_bus_is_said(page: Page) -> None:
+    """An open page is told that the bus is away instead of seeing the last states as if they held."""
+
+    async def _listen() -> None:
+        hub = page.parts.hub
+        with hub.listen(HERE) as listener:
+            await hub.step()
+            listener.take()
+            page.bus.away = True
+            await hub.step()
+            (beat,) = told(listener, "beat")
+            assert beat["trouble"] == "bus"
+            page.bus.away = False
+
+    asyncio.run(_listen())
+    assert page.client().get("/api/v1/cameras").status_code == 200
+
+
+def test_nobody_listening_costs_nothing(page: Page) -> None:
+    """When the last page is closed, the looking ends."""
+
+    async def _listen() -> None:
+        hub = page.parts.hub
+        with hub.listen(HERE):
+            assert hub.listeners == 1
+        assert hub.listeners == 0
+        assert hub._task is not None
+        await asyncio.wait_for(hub._task, 5)
+
+    asyncio.run(_listen())
