@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator import store_pictures
 from aggregator.database import FILE_NAME, Database, open_database
-from aggregator.tables import events, folds, history, minutes
+from aggregator.tables import events, folds, history, marks, minutes
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import event_from_json, event_to_json
 
@@ -158,7 +158,7 @@ class Store:
             minutes.c.minute >= minute, minutes.c.what.like("people_%")
         )
         summed: dict[str, dict[str, int]] = {}
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             for camera, what, count in connection.execute(wanted.group_by(minutes.c.camera_id, minutes.c.what)):
                 summed.setdefault(camera, {})[what.removeprefix("people_")] = int(count)
         return summed
@@ -168,6 +168,7 @@ class Store:
         over = select(events.c.id).where(events.c.closed_at < before)
         with self.database.writing() as connection:
             connection.execute(delete(history).where(history.c.event_id.in_(over), history.c.published.is_(True)))
+            connection.execute(delete(marks).where(marks.c.event_id.in_(over)))
             connection.execute(delete(minutes).where(minutes.c.minute < before // 60))
             return connection.execute(delete(events).where(events.c.closed_at < before)).rowcount
 

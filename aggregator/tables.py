@@ -90,3 +90,15 @@ pictures = Table(
     Column("jpeg", LargeBinary, nullable=False),
     Index("pictures_by_time", "captured_at"),
 )
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("author", String, nullable=False),
+    Column("marked_at", Float, nullable=False),
+    Index("marks_by_event", "event_id"),
+)

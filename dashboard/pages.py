@@ -33,6 +33,12 @@ def wall(request: Request, parts: Asked, visitor: Someone) -> Response:
     return render(request, site, "wall", start)
 
 
+@router.get("/events")
+def events(request: Request, parts: Asked, visitor: Someone) -> Response:
+    """Show what happened; the scripts look it up."""
+    return render(request, parts.site, "events", cameras=visitor.those_seen(parts.site.settings.active))
+
+
 @router.get("/login")
 def login_form(request: Request, parts: Asked, to: str = "/") -> Response:
     """Ask who it is."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from dashboard.board import CameraCard, Compliance, make_cards
 from dashboard.intervals import compliance
+from dashboard.moments import day_of
 from maskwatch.contracts import (
     CAMERAS_TABLE,
     LEDGERS_TABLE,
@@ -138,16 +137,12 @@ class Site:
             open_events, today, trouble = [], {}, "store"
         return Look(now, make_cards(self.settings, reports, people, open_events, today, now), trouble)
 
-    def midnight(self) -> float:
-        """Return when the day began by the site's clocks, in seconds since 1970."""
-        now = datetime.fromtimestamp(self.clock.time(), ZoneInfo(self.settings.time_zone))
-        return now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-
     def today(self) -> dict[str, Compliance]:
         """Return each camera's compliance since midnight, at most ten seconds old."""
         now = self.clock.monotonic()
         if now - self._today_at >= TODAY_EVERY_S:
-            counted = self.store().people_since(int(self.midnight() // 60))
+            midnight, _ = day_of(self.clock.time(), self.settings.time_zone)
+            counted = self.store().people_since(int(midnight // 60))
             self._today = {camera: compliance(people) for camera, people in counted.items()}
             self._today_at = now
         return self._today
@@ -168,14 +163,3 @@ def _rows(table: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str,
         except ValidationError:
             continue
     return rows
-
-
-def day_of(moment: float, zone: str) -> tuple[float, float]:
-    """Return when the day of a moment began and ended by the clocks of a zone, in seconds since 1970.
-
-    >>> [end - 1_700_000_000 for end in day_of(1_700_000_000, "UTC")]
-    [-80000.0, 6400.0]
-    """
-    local = datetime.fromtimestamp(moment, ZoneInfo(zone))
-    begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return begin.timestamp(), (begin + timedelta(days=1)).timestamp()

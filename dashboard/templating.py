@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 
 from dashboard.texts import load_texts
 from maskwatch import __version__
+from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MENU = {
     "wall": "/",
+    "events": "/events",
 }
 """The pages, in the order of their use."""
 
@@ -45,6 +47,7 @@ def render(
         "now": site.clock.time(),
         "limit_s": settings.dashboard.picture_limit_s,
         "shows_people": site.shows_people,
+        "clear_faces": settings.privacy.mode is PrivacyMode.PICTURES,
         "time_zone": settings.time_zone,
         "write_token": getattr(request.state, "write_token", ""),
         "is_admin": visitor is not None and visitor.is_admin,

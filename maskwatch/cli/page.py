@@ -51,7 +51,9 @@ def dashboard(config: Path, data_dir: Path, health_file: Path | None, hash_passw
         heartbeat = Heartbeat(
             role="dashboard", bus=bus, clock=clock, health_file=health_file or health_path(data_dir, "dashboard")
         )
-        site = Site(bus=bus, open_store=lambda: open_store(data_dir, create=False), clock=clock, watch=watch)
+        site = Site(
+            bus=bus, open_store=lambda: open_store(data_dir, settings.store.url, create=False), clock=clock, watch=watch
+        )
         server = PageServer(site=site, heartbeat=heartbeat, secrets=data_dir / "secrets")
         path = page_path(data_dir)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.store import FILE_NAME, Store, open_store
+from maskwatch.cli.export import export
 from maskwatch.cli.process import data_dir_option, signals
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import (
@@ -28,7 +29,7 @@ def _clock_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @data_dir_option
 @click.option("--follow", is_flag=True, help="Go on with every change as it happens; Ctrl-C ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -37,8 +38,19 @@ def _clock_time(seconds: float) -> str:
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most events to begin with."
 )
-def events(data_dir: Path, follow: bool, as_json: bool, camera: str | None, kind: str | None, limit: int) -> None:
+@click.pass_context
+def events(
+    context: click.Context,
+    data_dir: Path,
+    follow: bool,
+    as_json: bool,
+    camera: str | None,
+    kind: str | None,
+    limit: int,
+) -> None:
     """List events, the oldest first, one a line: time, state, kind, camera, since when, and id."""
+    if context.invoked_subcommand is not None:
+        return
     wanted = EventKind(kind) if kind else None
     stop = Stop()
     clock = SystemClock()
@@ -58,6 +70,9 @@ def events(data_dir: Path, follow: bool, as_json: bool, camera: str | None, kind
                 clock.sleep(FOLLOW_EVERY_S)
         finally:
             store.close()
+
+
+events.add_command(export)
 
 
 def _wait_for_store(data_dir: Path, stop: Stop, clock: SystemClock) -> Store | None:
