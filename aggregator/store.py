@@ -152,15 +152,15 @@ class Store:
             for row in connection.execute(wanted.order_by(minutes.c.minute, minutes.c.what)):
                 yield row[0], row[1], row[2]
 
-    def people_since(self, minute: int) -> dict[str, dict[str, int]]:
-        """Sum the people judged from a minute since 1970 on: by camera, then by state."""
+    def counted_since(self, minute: int, what: str = "people") -> dict[str, dict[str, int]]:
+        """Sum the `people` or `faces` judged from a minute since 1970 on: by camera, then by state."""
         wanted = select(minutes.c.camera_id, minutes.c.what, func.sum(minutes.c.count)).where(
-            minutes.c.minute >= minute, minutes.c.what.like("people_%")
+            minutes.c.minute >= minute, minutes.c.what.like(f"{what}_%")
         )
         summed: dict[str, dict[str, int]] = {}
         with self.database.reading() as connection:
-            for camera, what, count in connection.execute(wanted.group_by(minutes.c.camera_id, minutes.c.what)):
-                summed.setdefault(camera, {})[what.removeprefix("people_")] = int(count)
+            for camera, name, count in connection.execute(wanted.group_by(minutes.c.camera_id, minutes.c.what)):
+                summed.setdefault(camera, {})[name.removeprefix(f"{what}_")] = int(count)
         return summed
 
     def forget_history(self, before: float) -> int:

@@ -5,11 +5,11 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from dashboard.access.gate import COOKIE
-from dashboard.parts import Asked, Someone
+from dashboard.parts import Asked, Someone, must_see
 from dashboard.templating import render
 from dashboard.texts import load_texts
 from maskwatch.contracts import event_to_json
@@ -31,6 +31,19 @@ def wall(request: Request, parts: Asked, visitor: Someone) -> Response:
     events = [json.loads(event_to_json(each)) for each in site.open_or_none() if visitor.may_see(each.camera_id)]
     start = {"cards": [card.model_dump(mode="json") for card in cards], "events": events}
     return render(request, site, "wall", start)
+
+
+@router.get("/cameras/{camera_id}")
+def camera(camera_id: str, request: Request, parts: Asked, visitor: Someone) -> Response:
+    """Show one camera in full."""
+    must_see(visitor, camera_id)
+    site = parts.site
+    card = site.look().cards.get(camera_id)
+    if card is None:
+        raise HTTPException(404, "There is no such camera.")
+    if site.shows_people and camera_id in site.settings.active:
+        parts.views.expect([camera_id])
+    return render(request, site, "camera", {"card": card.model_dump(mode="json")}, camera_id=camera_id)
 
 
 @router.get("/events")

@@ -142,7 +142,7 @@ class Site:
         now = self.clock.monotonic()
         if now - self._today_at >= TODAY_EVERY_S:
             midnight, _ = day_of(self.clock.time(), self.settings.time_zone)
-            counted = self.store().people_since(int(midnight // 60))
+            counted = self.store().counted_since(int(midnight // 60))
             self._today = {camera: compliance(people) for camera, people in counted.items()}
             self._today_at = now
         return self._today

@@ -19,6 +19,8 @@ from maskwatch.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from maskwatch.settings import CameraSettings
+
 Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
@@ -95,6 +97,13 @@ def parse_settings(text: str, name: str = "settings") -> Settings:
 def dump_settings(settings: Settings) -> str:
     """Write the effective settings as YAML with secrets hidden."""
     tree = settings.model_dump(mode="json")
+    _hide(tree)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
+
+
+def dump_camera(camera: CameraSettings) -> str:
+    """Write one camera's effective settings as YAML with secrets hidden."""
+    tree = camera.model_dump(mode="json", exclude_none=True)
     _hide(tree)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
 

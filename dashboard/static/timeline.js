@@ -1,0 +1,42 @@
+// A camera's day: when it did not see, and when there were episodes. Also as a list, for those who cannot see it.
+
+import { make, spanText, t, timeText } from "./frame.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const ROWS = [
+  ["camera", ["camera_offline", "camera_frozen", "camera_covered"]],
+  ["people", ["no_mask", "crowd"]],
+];
+const WIDTH = 1000;
+const TALL = 26;
+
+function svg(name, attributes, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+export function drawDay(place, events, from, to) {
+  const x = (at) => (WIDTH * (Math.min(to, Math.max(from, at)) - from)) / (to - from);
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${2 * TALL + 22}`, class: "day", "aria-hidden": "true" });
+  for (const [index, [, kinds]] of ROWS.entries()) {
+    drawing.append(svg("rect", { x: 0, y: index * TALL, width: WIDTH, height: TALL - 6, class: index === 0 ? "seeing" : "quiet-row" }));
+    for (const event of events.filter((each) => kinds.includes(each.kind))) {
+      const left = x(event.started_at);
+      const width = Math.max(2, x(event.closed_at ?? to) - left);
+      drawing.append(svg("rect", { x: left, y: index * TALL, width, height: TALL - 6, class: `span-${event.kind}` }));
+    }
+  }
+  for (let at = Math.ceil(from / 10800) * 10800; at < to; at += 10800) {
+    drawing.append(svg("text", { x: x(at), y: 2 * TALL + 14, class: "hour", "text-anchor": "middle" }, timeText(at).slice(-8, -3)));
+  }
+  const listed = events.slice(0, 8).map((event) =>
+    make("li", {}, make("a", { href: `/events?event=${encodeURIComponent(event.id)}` }, t.kinds[event.kind]), ` ${timeText(event.started_at)}, ${event.closed_at === null ? t.event_states.opened : spanText(event.closed_at - event.started_at)}`),
+  );
+  place.replaceChildren(
+    make("p", { class: "legend" }, make("span", {}, t.camera.row_camera), make("span", {}, t.camera.row_people)),
+    drawing,
+    make("ul", { class: "plain" }, ...(listed.length ? listed : [make("li", { class: "empty" }, t.camera.quiet_day)])),
+  );
+}
