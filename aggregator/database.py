@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from alembic import command
 from alembic.config import Config
@@ -18,7 +18,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from maskwatch.errors import ConfigError, StoreUnavailable, Unsupported
+from aggregator.in_use import hold
+from maskwatch.errors import ConfigError, StoreNotReady, StoreUnavailable, Unsupported
 from maskwatch.secrecy import hide_credentials
 
 if TYPE_CHECKING:
@@ -46,14 +47,24 @@ AWAY = (OperationalError, InterfaceError)
 class Database:
     """One database, its tables as this version knows them."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Take an engine; see `open_database`."""
+    def __init__(self, engine: Engine, use: TextIO | None = None) -> None:
+        """Take an engine, and the lock that says that a file is in use; see `open_database`."""
         self.engine = engine
+        self._use = use
 
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a file."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def shown(self) -> str:
+        """Where it is, as it may be shown: a file, or an address without user, password and options."""
+        url = self.engine.url
+        if self.is_sqlite:
+            return str(url.database)
+        host = url.host or url.query.get("host") or "localhost"
+        return f"postgresql://{host}{f':{url.port}' if url.port else ''}/{url.database}"
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -68,9 +79,22 @@ class Database:
         Writers wait for each other, so that the numbers of the history are seen in the order in which they were given.
         """
         with _away("written"), self.engine.begin() as connection:
-            if not self.is_sqlite:  # which has one writer at a time anyway
+            if self.is_sqlite:  # a transaction that reads before it writes would not wait for others, but fail at once
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
             yield connection
+
+    def others(self) -> int:
+        """Count the sessions of other maskwatch processes on a PostgreSQL database; a file's are held apart."""
+        if self.is_sqlite:
+            return 0
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'maskwatch' AND pid <> pg_backend_pid()"
+        )
+        with self.reading() as connection:
+            return int(connection.scalar(text(asked)) or 0)
 
     def size_bytes(self) -> int:
         """Return how much room it takes: SQLite's file without its log, or all of a PostgreSQL database."""
@@ -82,6 +106,8 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+        if self._use is not None:
+            self._use.close()
 
 
 @contextmanager
@@ -99,12 +125,15 @@ def _away(what: str) -> Iterator[None]:
 def open_database(data_dir: Path, url: str = "", *, create: bool = True) -> Database:
     """Open the database; raises ConfigError if it cannot be used by this version, StoreUnavailable if it is away.
 
+    Who only reads gets StoreNotReady (a ConfigError) while it is not there yet, or older than this version needs.
+
     Args:
         data_dir: of this installation; a SQLite database is a file in it.
         url: `postgresql://…`; empty for SQLite.
         create: make it and bring it to this version if need be; else it must be there and of this version.
     """
-    engine = _postgresql(url) if url else _sqlite(data_dir, create=create)
+    database = connect(data_dir, url, create=create)
+    engine = database.engine
     where = hide_credentials(url) if url else str(data_dir / FILE_NAME)
     try:
         if create:
@@ -112,21 +141,50 @@ def open_database(data_dir: Path, url: str = "", *, create: bool = True) -> Data
         else:
             _require_current(engine, where)
     except AWAY as error:
-        engine.dispose()
+        database.close()
         raise StoreUnavailable(f"{where}: the database does not answer: {_cause(error)}") from None
     except (DatabaseError, sqlite3.DatabaseError) as error:  # the second from `_prepare`, which speaks to the driver
-        engine.dispose()
+        database.close()
         raise ConfigError(f"{where}: is not a database of maskwatch, or cannot be read: {_cause(error)}") from None
     except BaseException:
-        engine.dispose()
+        database.close()
         raise
-    return Database(engine)
+    return database
+
+
+def connect(data_dir: Path, url: str = "", *, create: bool = False) -> Database:
+    """Return the database whatever its version, not connected yet; raises ConfigError if there is no file.
+
+    A file in use is held, so that nobody puts another in its place meanwhile (`aggregator.in_use`).
+    """
+    if url:
+        return Database(_postgresql(url))
+    engine = _sqlite(data_dir, create=create)
+    return Database(engine, hold(data_dir / FILE_NAME))
 
 
 def revision(engine: Engine) -> str | None:
     """Return the step at which a database is; None if it holds nothing of ours yet."""
     with engine.connect() as connection:
-        return _revision(connection)
+        return _revision(connection) or ("0001" if _is_first(connection) else None)
+
+
+def require_known(engine: Engine, where: str) -> str:
+    """Return the step at which a database is, or raise ConfigError: of a newer version, or none of ours."""
+    try:
+        with engine.connect() as connection:
+            _refuse_newer(connection, where)
+            found = _revision(connection) or ("0001" if _is_first(connection) else None)
+    except DatabaseError as error:
+        raise ConfigError(f"{where}: is not a database of maskwatch: {_cause(error)}") from None
+    if found is None:
+        raise ConfigError(f"{where}: is not a database of maskwatch")
+    return found
+
+
+def known() -> list[str]:
+    """Return the steps that this version knows, the first one first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
 
 
 def newest() -> str:
@@ -156,9 +214,9 @@ def downgrade(engine: Engine, where: str, to: str) -> None:
     """Take a database back to an earlier step, for an earlier version of maskwatch; what only later ones hold goes."""
     with _alone(engine) as connection:
         _refuse_newer(connection, where)
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-        if to not in known:
-            raise ConfigError(f"there is no step {to!r}; known are {', '.join(sorted(known))}")
+        steps = known()
+        if to not in steps:
+            raise ConfigError(f"there is no step {to!r}; known are {', '.join(steps)}")
         command.downgrade(_config(connection), to)
 
 
@@ -167,8 +225,8 @@ def _sqlite(data_dir: Path, *, create: bool) -> Engine:
     if create and not path.exists():
         _create_file(path)
     elif not path.exists():
-        raise ConfigError(f"{path}: there is no database yet. Start `maskwatch up` or `maskwatch aggregate` first.")
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S})
+        raise StoreNotReady(f"{path}: there is no database yet. Start `maskwatch up` or `maskwatch aggregate` first.")
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S}, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     return engine
 
@@ -197,7 +255,9 @@ def _prepare(connection: Any, _record: Any) -> None:
 def _postgresql(url: str) -> Engine:
     try:
         address = make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
-        return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": round(BUSY_S)})
+        arguments = {"connect_timeout": round(BUSY_S), "application_name": "maskwatch"}
+        # Parameters hold what was seen of people: they stay out of errors.
+        return create_engine(address, pool_pre_ping=True, connect_args=arguments, hide_parameters=True)
     except (ImportError, NoSuchModuleError):
         raise Unsupported("PostgreSQL needs one more package: pip install 'maskwatch[postgres]'") from None
 
@@ -230,17 +290,16 @@ def _require_current(engine: Engine, where: str) -> None:
         if found == newest():
             return
         if found is None and not _is_first(connection):
-            raise ConfigError(f"{where}: holds nothing yet. Start `maskwatch up` or `maskwatch aggregate` first.")
-    raise ConfigError(
+            raise StoreNotReady(f"{where}: holds nothing yet. Start `maskwatch up` or `maskwatch aggregate` first.")
+    raise StoreNotReady(
         f"{where}: was written by an older maskwatch (step {found or '0001'}, this one knows {newest()}). "
-        "Start `maskwatch up` or `maskwatch aggregate` of this version once: it brings the database up."
+        "Start `maskwatch up` or `maskwatch aggregate` of this version, or `maskwatch store upgrade`: it is brought up."
     )
 
 
 def _refuse_newer(connection: Connection, where: str) -> None:
     found = _revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in known():
         raise ConfigError(
             f"{where}: was written by a newer maskwatch (step {found}, this one knows {newest()}). "
             "Use the newer version, or another data directory."
@@ -267,5 +326,5 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def _cause(error: BaseException) -> str:
-    """Return what the driver said, without SQLAlchemy's statement and link, and without secrets."""
-    return hide_credentials(str(getattr(error, "orig", error)).strip())
+    """Return what the driver said in one line, without SQLAlchemy's statement and link, and without secrets."""
+    return " ".join(hide_credentials(str(getattr(error, "orig", error))).split())

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from maskwatch.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
+OLDEST_POSTGRES = 150_000
 SCARCE_DISK = 1 * 2**30
 NO_DISK = 100 * 2**20
 
@@ -76,6 +78,7 @@ def examine(
         runtime_row(runtimes()),
         provider_row(settings.detector.provider, providers),
         *bus_rows(settings),
+        store_row(settings),
         data_row(data_dir),
         training_row(),
     ]
@@ -218,6 +221,28 @@ def judged_server(where: str, info: BusInfo, needed: int, cameras: int) -> Row:
         remedy = f"CONFIG SET maxmemory {needed}: {cameras} cameras may need {needed / 2**20:.0f} MiB."
         return Row("bus", Status.WARN, said, remedy)
     return Row("bus", Status.OK, said)
+
+
+def store_row(settings: Settings) -> Row:
+    """Look at the database that would be used: SQLite's file, or the PostgreSQL in the settings."""
+    url = settings.store.url
+    if not url:
+        return Row("store", Status.OK, f"SQLite {sqlite3.sqlite_version}, in the data directory")
+    where = hide_credentials(url)
+    try:
+        psycopg = importlib.import_module("psycopg")
+    except ImportError:
+        return Row("store", Status.FAIL, f"{where}: no driver is installed", "pip install 'maskwatch[postgres]'")
+    try:
+        with psycopg.connect(url, connect_timeout=5, application_name="maskwatch doctor") as connection:
+            number = connection.info.server_version
+    except psycopg.Error as error:
+        said = " ".join(hide_credentials(str(error)).split())
+        return Row("store", Status.FAIL, f"{where}: {said}", "Start it, or correct store.url.")
+    said = f"{where}: PostgreSQL {number // 10_000}.{number % 10_000}"
+    if number < OLDEST_POSTGRES:
+        return Row("store", Status.WARN, said, "Only 15 and newer are tested.")
+    return Row("store", Status.OK, said)
 
 
 def data_row(data_dir: Path) -> Row:

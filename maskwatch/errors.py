@@ -2,6 +2,7 @@
 
     MaskwatchError
     ├── ConfigError        the settings or the command line are wrong: exit 2, nothing was started
+    │   └── StoreNotReady      the database is not there yet, or older: the aggregator will see to it
     ├── ModelMismatch      a model file breaks its contract: exit 3, nothing was started
     ├── Unsupported        this machine lacks something asked for: exit 4, says what to install
     ├── Transient          something is away for the moment: back off and try again
@@ -33,6 +34,10 @@ class ConfigError(MaskwatchError):
     """Settings or arguments that cannot be used; the text says where and what to write instead."""
 
     exit_code = 2
+
+
+class StoreNotReady(ConfigError):
+    """A database that is not there yet, empty, or of an older version: the aggregator makes it ready when it starts."""
 
 
 class ModelMismatch(MaskwatchError):

@@ -11,11 +11,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from maskwatch.errors import ConfigError
+from maskwatch.errors import ConfigError, StoreNotReady, StoreUnavailable
 from maskwatch.secrecy import hide_credentials
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from maskwatch.bus_routed import BusAddress
+    from maskwatch.clock import Clock
     from maskwatch.heartbeat import Stop
     from maskwatch.settings import Settings
 
@@ -30,10 +31,16 @@ BUS_URL_VARIABLE = "MASKWATCH_BUS_URL"
 """How the supervisor hands its workers the address of the bus: with a password in it, so not on a command line."""
 
 FORCED_EXIT = 130
+WAIT_S = 0.3
+T = TypeVar("T")
 
 config_option = click.option(
     "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), default=Path("cameras.yaml"), show_default=True,
     envvar="MASKWATCH_CONFIG", show_envvar=True, help="Settings file.",
+)  # fmt: skip
+maybe_config_option = click.option(
+    "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), envvar="MASKWATCH_CONFIG", show_envvar=True,
+    help="Settings file; without it the store is that of the stack that runs, or SQLite in the data directory.",
 )  # fmt: skip
 data_dir_option = click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("maskwatch-data"), show_default=True,
@@ -50,6 +57,7 @@ class StackFile:
     config: str
     started_at: float
     frames_url: str = ""
+    store_url: str = ""
 
     def write(self, data_dir: Path) -> None:
         """Put it below the data directory."""
@@ -102,6 +110,28 @@ def bus_address(settings: Settings, data_dir: Path) -> BusAddress:
             "or give the address of a Redis server."
         )
     return BusAddress(url, settings.bus.frames_url or (stack.frames_url if stack and url == stack.bus_url else ""))
+
+
+def store_url(settings: Settings | None, data_dir: Path) -> str:
+    """Find the store: the settings' word, or that of the stack that runs on this data directory; empty for SQLite."""
+    if settings is not None:
+        return settings.store.url
+    stack = StackFile.read(data_dir)
+    return stack.store_url if stack is not None else ""
+
+
+def wait_for_store(open_it: Callable[[], T], stop: Stop, clock: Clock) -> T | None:
+    """Open the store once it is there, is of this version, and answers; None if asked to stop before."""
+    said = ""
+    while not stop.requested:
+        try:
+            return open_it()
+        except (StoreNotReady, StoreUnavailable) as error:
+            if said != str(error):
+                said = str(error)
+                logging.getLogger(__name__).info("waiting: %s", said)
+            clock.sleep(WAIT_S)
+    return None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -66,9 +67,12 @@ def up(config: Path, data_dir: Path) -> None:
             server.start()
             stack.callback(server.stop)
             url = server.url
+        _prepare_store(config, data_dir)
         for stale in (metrics_path(data_dir), page_path(data_dir), *metrics_path(data_dir).parent.glob("*.alive")):
             stale.unlink(missing_ok=True)
-        StackFile(os.getpid(), url, str(config.resolve()), clock.time(), settings.bus.frames_url).write(data_dir)
+        StackFile(
+            os.getpid(), url, str(config.resolve()), clock.time(), settings.bus.frames_url, settings.store.url
+        ).write(data_dir)
         stack.callback(stack_path(data_dir).unlink, missing_ok=True)
         supervisor = Supervisor(
             stages=_stages(settings, config, data_dir),
@@ -113,6 +117,17 @@ def _check_bus(address: BusAddress) -> None:
     finally:
         bus.close()
     log.info("bus is %s", info.server)
+
+
+def _prepare_store(config: Path, data_dir: Path) -> None:
+    """Make or upgrade the store before any worker starts; if it cannot be used, end with what was said about it.
+
+    In a process of its own: what that needs would stay in the supervisor's memory for good.
+    """
+    command = [sys.executable, "-m", "maskwatch", "store", "upgrade", "-c", str(config), "--data-dir", str(data_dir)]
+    done = subprocess.run([*command, "--quiet"], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 @contextmanager

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.store import FILE_NAME, Store, open_store
+from aggregator.store import open_store
 from maskwatch.cli.export import export
-from maskwatch.cli.process import data_dir_option, signals
+from maskwatch.cli.process import data_dir_option, maybe_config_option, signals, store_url, wait_for_store
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import (
     event_to_json,
 )
 from maskwatch.domain import Event, EventKind
-from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
+from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aggregator.store import Store
 
 FOLLOW_EVERY_S = 0.3
 
@@ -30,6 +32,7 @@ def _clock_time(seconds: float) -> str:
 
 
 @click.group(invoke_without_command=True)
+@maybe_config_option
 @data_dir_option
 @click.option("--follow", is_flag=True, help="Go on with every change as it happens; Ctrl-C ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -41,6 +44,7 @@ def _clock_time(seconds: float) -> str:
 @click.pass_context
 def events(
     context: click.Context,
+    config: Path | None,
     data_dir: Path,
     follow: bool,
     as_json: bool,
@@ -54,8 +58,13 @@ def events(
     wanted = EventKind(kind) if kind else None
     stop = Stop()
     clock = SystemClock()
+    settings = load_settings(config) if config else None
+
+    def opened() -> Store:
+        return open_store(data_dir, store_url(settings, data_dir), create=False)
+
     with signals(stop):
-        store = _wait_for_store(data_dir, stop, clock) if follow else open_store(data_dir, create=False)
+        store = wait_for_store(opened, stop, clock) if follow else opened()
         if store is None:
             return
         try:
@@ -73,17 +82,6 @@ def events(
 
 
 events.add_command(export)
-
-
-def _wait_for_store(data_dir: Path, stop: Stop, clock: SystemClock) -> Store | None:
-    while not stop.requested:
-        try:
-            return open_store(data_dir, create=False)
-        except ConfigError:
-            if (data_dir / FILE_NAME).exists():
-                raise
-            clock.sleep(FOLLOW_EVERY_S)
-    return None
 
 
 def _print_event(event: Event, *, as_json: bool) -> None:

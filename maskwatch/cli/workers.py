@@ -18,6 +18,7 @@ from maskwatch.cli.process import (
     metrics_path,
     signals,
     start_logging,
+    wait_for_store,
 )
 from maskwatch.clock import SystemClock
 from maskwatch.errors import BusUnavailable
@@ -145,11 +146,14 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
     settings = load_settings(config)
     start_logging("aggregate")
     clock, stop = SystemClock(), Stop()
-    store = open_store(data_dir, settings.store.url)
     registry = CollectorRegistry()
     watch = SettingsWatch(config, settings)
     exposition = Exposition(registry, host=settings.metrics.host, port=settings.metrics.port)
     with signals(stop, reload=watch.ask):
+        store = wait_for_store(lambda: open_store(data_dir, settings.store.url), stop, clock)
+        if store is None:
+            exposition.close()
+            return
         bus = _connect(bus_address(settings, data_dir), stop, clock)
         heartbeat = Heartbeat(
             role="aggregate",

@@ -1,0 +1,180 @@
+"""The commands about the store, as a person calls them, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from aggregator.database import FILE_NAME, known, newest
+from aggregator.store import Step, open_store
+from maskwatch.cli import command
+from maskwatch.cli.process import wait_for_store
+from maskwatch.clock import ManualClock
+from maskwatch.errors import ConfigError, StoreNotReady
+from maskwatch.heartbeat import Stop
+from tests.builders import NOW, make_event
+from tests.servers import PASSWORD, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aggregator.store import Store
+    from tests.servers import PostgresServer
+
+
+@pytest.fixture
+def site(tmp_path: Path, store_url: str) -> list[str]:
+    """Options that name a settings file and a data directory."""
+    config = tmp_path / "cameras.yaml"
+    config.write_text(f"store: {{url: '{store_url}'}}\n")
+    return ["-c", str(config), "--data-dir", str(tmp_path / "data")]
+
+
+def call(*arguments: str, answer: str = "") -> str:
+    """Run `maskwatch` in this process; returns what it printed."""
+    done = CliRunner().invoke(command, arguments, input=answer, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_schema_is_made_shown_and_taken_back(site: list[str], tmp_path: Path, store_url: str) -> None:
+    """A new database is made, shown with its rows, taken back when nobody uses it, and forth; no password is shown."""
+    assert newest() in call("store", "upgrade", *site)
+    store = open_store(tmp_path / "data", store_url)
+    store.commit(Step((), [make_event()]))
+    with pytest.raises(ConfigError, match="is in use: stop the stack first"):
+        call("store", "downgrade", "0001", *site, "--yes")
+    store.close()
+    found = json.loads(call("store", "status", "--json", *site))
+    assert (found["schema"], found["pending"], found["is_newer"]) == (newest(), [], False)
+    assert found["rows"]["events"] == 1
+    assert "schema 0001" in call("store", "downgrade", "0001", *site, answer="y\n")
+    said = call("store", "status", *site)
+    assert f"0001: an upgrade adds {', '.join(known()[1:])}" in said
+    assert "s3cret" not in said
+    call("store", "upgrade", "--quiet", *site)
+    assert "up to date" in call("store", "status", *site)
+
+
+def test_events_come_from_the_store_of_the_settings(site: list[str], tmp_path: Path, store_url: str) -> None:
+    """`maskwatch events -c` reads where the settings say."""
+    store = open_store(tmp_path / "data", store_url)
+    store.commit(Step((), [make_event()]))
+    store.close()
+    assert json.loads(call("events", "--json", *site))["id"] == "door-1"
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    """No file, no server: each is said, and no password."""
+    with pytest.raises(StoreNotReady, match="there is no database yet"):
+        call("store", "status", "--data-dir", str(tmp_path))
+    config = tmp_path / "cameras.yaml"
+    config.write_text(f"store: {{url: 'postgresql://u:hunter2@127.0.0.1:{free_port()}/d'}}\n")
+    with pytest.raises(ConfigError, match="does not answer") as caught:
+        call("store", "upgrade", "-c", str(config), "--data-dir", str(tmp_path))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_that_will_be_there_is_waited_for(tmp_path: Path) -> None:
+    """Who only reads waits until the aggregator has made the database, and gives up when asked to stop."""
+    stop, clock = Stop(), ManualClock(NOW)
+    tries = 0
+
+    def opened() -> Store:
+        nonlocal tries
+        tries += 1
+        return open_store(tmp_path, create=tries > 2)
+
+    store = wait_for_store(opened, stop, clock)
+    assert store is not None
+    assert tries == 3
+    store.close()
+    stop.request()
+    assert wait_for_store(opened, stop, clock) is None
+
+
+def test_a_backup_brings_everything_back(tmp_path: Path) -> None:
+    """A copy of a database in use holds what was committed, is its owner's alone, and replaces a later one."""
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    place = ["--data-dir", str(data)]
+    store = open_store(data)
+    store.commit(Step((), [make_event(id="kept")], {("door", 1, "people_mask"): 3}))
+    with store.database.writing() as connection:  # somebody who writes neither waits nor is seen
+        connection.exec_driver_sql("DELETE FROM minutes")
+        assert "checked" in call("backup", str(file), *place)
+        connection.rollback()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with pytest.raises(ConfigError, match="exists already"):
+        call("backup", str(file), *place)
+    store.commit(Step((), [make_event(id="later")]))
+    with pytest.raises(ConfigError, match="is in use: stop the stack first"):
+        call("restore", str(file), *place, "--yes")
+    store.close()
+    assert f"schema {newest()}" in call("restore", str(file), *place, answer="y\n")
+    store = open_store(data)
+    assert [each.id for each in store.events()] == ["kept"]
+    assert list(store.counts("door", 0)) == [(1, "people_mask", 3)]
+    store.close()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        pytest.param("UPDATE alembic_version SET version_num = '9999'", "newer maskwatch", id="newer"),
+        pytest.param("DELETE FROM alembic_version", "is not a database of maskwatch", id="none of ours"),
+        pytest.param("", "cannot be copied|is damaged", id="damaged"),
+    ],
+)
+def test_a_copy_that_cannot_be_used_is_refused(tmp_path: Path, statement: str, said: str) -> None:
+    """A newer, foreign or damaged copy changes nothing."""
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    store = open_store(data)
+    store.commit(Step((), [make_event()]))
+    store.close()
+    call("backup", str(file), "--data-dir", str(data))
+    if statement:
+        with sqlite3.connect(file) as connection:
+            connection.execute(statement)
+        connection.close()
+    else:
+        content = file.read_bytes()
+        file.write_bytes(content[:4096] + b"\xff" * 4096 + content[8192:])
+    with pytest.raises(ConfigError, match=said):
+        call("restore", str(file), "--data-dir", str(data), "--yes")
+    assert not (data / FILE_NAME).with_suffix(".new").exists()
+    store = open_store(data)
+    assert len(store.events()) == 1
+    store.close()
+
+
+@pytest.mark.integration
+def test_the_commands_named_for_postgresql_work(tmp_path: Path, postgres: PostgresServer) -> None:
+    """What `backup` and `restore` print, run as it stands, saves and brings back the store; no password is in it."""
+    url = postgres.new_database()
+    config, file = tmp_path / "cameras.yaml", tmp_path / "copy.dump"
+    config.write_text(f"store: {{url: '{url}'}}\n")
+    store = open_store(tmp_path, url)
+    store.commit(Step((), [make_event(id="kept")]))
+    lines = []
+    for name in ("backup", "restore"):
+        with pytest.raises(ConfigError) as caught:
+            call(name, str(file), "-c", str(config))
+        assert "s3cret" not in str(caught.value)
+        lines.append(str(caught.value).splitlines()[-1])
+    for line in lines:
+        subprocess.run(shlex.split(line), check=True, env={"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin"}, timeout=60)
+        if line is lines[0]:
+            store.commit(Step((), [make_event(id="later")]))
+            store.close()
+    store = open_store(tmp_path, url)
+    assert [each.id for each in store.events()] == ["kept"]
+    store.close()
