@@ -10,9 +10,9 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from dashboard import pages
+from dashboard import pages, pages_tables
 from dashboard.access.gate import Gate
-from dashboard.api import cameras, changes, events, setup
+from dashboard.api import cameras, changes, events, reports, setup
 from maskwatch import __version__
 from maskwatch.errors import Transient
 
@@ -46,10 +46,11 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     api = APIRouter(prefix=API)
-    for each in (cameras, changes, events, setup):
+    for each in (cameras, changes, events, setup, reports):
         api.include_router(each.router)
     app.include_router(api)
     app.include_router(pages.router)
+    app.include_router(pages_tables.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(Transient, _away)
     app.add_middleware(Gate, sessions=parts.sessions, settings=lambda: parts.site.settings.dashboard)

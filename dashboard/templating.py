@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MENU = {
     "wall": "/",
     "events": "/events",
+    "reports": "/reports",
+    "system": "/system",
 }
 """The pages, in the order of their use."""
 

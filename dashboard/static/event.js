@@ -21,7 +21,7 @@ export class Detail {
   draw(row) {
     const { event } = row;
     const facts = [
-      [t.events.camera, make("a", { href: `/cameras/${encodeURIComponent(event.camera_id)}` }, event.camera_id)],
+      [t.events.camera, event.camera_id === "pipeline" ? t.events.service : make("a", { href: `/cameras/${encodeURIComponent(event.camera_id)}` }, event.camera_id)],
       [t.events.began, timeText(event.started_at)],
       [t.events.told, timeText(event.opened_at)],
       event.closed_at !== null && [t.events.ended, `${timeText(event.closed_at)}, ${spanText(event.closed_at - event.started_at)}`],

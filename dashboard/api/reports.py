@@ -1,0 +1,70 @@
+"""Compliance over time, as JSON or CSV."""
+
+import enum
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import JSONResponse, Response
+
+from aggregator.store_browse import people_by_quarter
+from dashboard.access.visitor import Visitor
+from dashboard.moments import day_of, read_moment
+from dashboard.parts import Asked, Someone, must_see
+from dashboard.reporting import MOST_ROWS, By, ReportRow, report, to_csv
+from dashboard.site import Site
+
+SPAN_S = {By.HOUR: 3600.0, By.DAY: 86400.0}
+
+router = APIRouter(tags=["reports"])
+
+
+class Format(enum.StrEnum):
+    """How a report is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@router.get(
+    "/reports",
+    response_model=list[ReportRow],
+    responses={200: {"content": {"text/csv": {}}}, 404: {}, 422: {}},
+)
+def read_report(
+    parts: Asked,
+    visitor: Someone,
+    begin: Annotated[str | None, Query(alias="from", max_length=40, description="ISO 8601; today if left out.")] = None,
+    end: Annotated[str | None, Query(alias="to", max_length=40, description="ISO 8601; now if left out.")] = None,
+    by: By = By.HOUR,
+    camera: Annotated[
+        str | None, Query(max_length=64, description="One camera; all that are yours if left out.")
+    ] = None,
+    written: Annotated[Format, Query(alias="format")] = Format.JSON,
+) -> Response:
+    """Report compliance with its 95 % interval and coverage, by hour or day of the site's clocks."""
+    rows = rows_of(parts.site, visitor, begin, end, by, camera)
+    if written is Format.CSV:
+        name = f'attachment; filename="compliance-{by.value}.csv"'
+        return Response(to_csv(rows, by), media_type="text/csv", headers={"Content-Disposition": name})
+    return JSONResponse([row.model_dump(mode="json") for row in rows])
+
+
+def rows_of(
+    site: Site, visitor: Visitor, begin: str | None, end: str | None, by: By, camera: str | None
+) -> list[ReportRow]:
+    """Return the rows of a report on what the visitor may see."""
+    zone, now = site.settings.time_zone, site.clock.time()
+    try:
+        first = read_moment(begin, zone) if begin else day_of(now, zone)[0]
+        last = read_moment(end, zone) if end else now
+    except (ValueError, OverflowError) as error:
+        raise HTTPException(422, f"from or to: {error}") from None
+    if not first < last or (last - first) / SPAN_S[by] > MOST_ROWS:
+        raise HTTPException(422, f"`to` must come after `from`, by at most {MOST_ROWS} {by.value}s.")
+    cameras = None if "*" in visitor.cameras else visitor.those_seen(site.settings.active)
+    if camera:
+        must_see(visitor, camera)
+        cameras = [camera]
+    with site.store().database.reading() as connection:
+        counted = people_by_quarter(connection, first, last, cameras)
+    return report(counted, first, last, by, zone)

@@ -1,0 +1,66 @@
+"""Pages that are tables, written on the server: reports and the system."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from dashboard.api.reports import rows_of
+from dashboard.parts import Asked, Someone
+from dashboard.reporting import By, ReportRow
+from dashboard.templating import render
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/reports")
+def reports(
+    request: Request,
+    parts: Asked,
+    visitor: Someone,
+    begin: Annotated[str, Query(alias="from", max_length=40)] = "",
+    end: Annotated[str, Query(alias="to", max_length=40)] = "",
+    by: By = By.HOUR,
+    camera: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Show compliance over time: today by the hour if nothing else is asked for."""
+    rows: list[ReportRow] = []
+    problem = ""
+    try:
+        rows = rows_of(parts.site, visitor, begin, end, by, camera)
+    except HTTPException as error:
+        problem = str(error.detail)
+    asked = {"from": begin, "to": end, "by": by.value, "camera": camera}
+    query = urlencode({name: value for name, value in asked.items() if value} | {"format": "csv"})
+    cameras = visitor.those_seen(parts.site.settings.active)
+    return render(
+        request,
+        parts.site,
+        "reports",
+        status=422 if problem else 200,
+        rows=rows,
+        problem=problem,
+        asked=asked,
+        query=query,
+        cameras=cameras,
+    )
+
+
+@router.get("/system")
+def system(request: Request, parts: Asked, visitor: Someone) -> Response:
+    """Show what runs, on which models, how the frames balance, and what is kept of people."""
+    site = parts.site
+    workers = site.workers()
+    now = site.clock.time()
+    return render(
+        request,
+        site,
+        "system",
+        workers=workers,
+        models=sorted({name for each in workers for name in each.models}),
+        ledgers=[each for name, each in site.ledgers().items() if visitor.may_see(name)],
+        bus=site.bus.info(),
+        mode=site.settings.privacy.mode.value,
+        now=now,
+    )

@@ -1,0 +1,100 @@
+"""Reports and the system page say what the store and the bus hold."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aggregator.store import Step
+from dashboard.texts import load_texts
+from maskwatch.contracts import LEDGERS_TABLE, WORKERS_TABLE, ledger_to_json, worker_to_json
+from tests.builders import NOW, make_ledger_report, make_worker_report
+
+if TYPE_CHECKING:
+    from tests.page import Page
+
+MINUTE = int(NOW // 60)  # 22:13 UTC on 14 November 2023
+
+
+def count(page: Page) -> None:
+    """Have people judged: at the door nine of ten with a mask this hour, at the gate none of one the hour before."""
+    counted = {
+        ("door", MINUTE, "people_mask"): 9,
+        ("door", MINUTE, "people_no_mask"): 1,
+        ("door", MINUTE, "people_unknown"): 10,
+        ("gate", MINUTE - 60, "people_no_mask"): 1,
+    }
+    page.store.commit(Step(minutes=counted))
+
+
+def test_a_report_says_the_share_and_how_sure_it_is(page: Page) -> None:
+    """Each hour has its share, its interval and its coverage; an hour without people has none, and no zero."""
+    count(page)
+    page.clock.advance(600)
+    rows = page.client().get("/api/v1/reports?from=2023-11-14T20:00").json()
+    assert [row["label"][-5:] for row in rows] == ["20:00", "21:00", "22:00"]
+    empty, bare, most = (row["compliance"] for row in rows)
+    assert (empty["people"], empty["share"]) == (0, None)
+    assert (bare["share"], bare["coverage"]) == (0.0, 1.0)
+    assert (most["people"], most["share"], most["coverage"]) == (10, 0.9, 0.5)
+    assert most["low"] == pytest.approx(0.596, abs=1e-3)
+    assert most["high"] == pytest.approx(0.982, abs=1e-3)
+
+
+def test_a_report_by_day_of_one_camera_as_csv(page: Page) -> None:
+    """The download has the same numbers under names that a spreadsheet can use."""
+    count(page)
+    page.clock.advance(600)
+    text = page.client().get("/api/v1/reports?from=2023-11-13&by=day&camera=door&format=csv").text
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [(row["day"], row["people_judged"], row["compliance"]) for row in rows] == [
+        ("2023-11-13", "0", ""),
+        ("2023-11-14", "10", "0.9"),
+    ]
+
+
+def test_a_viewer_reports_on_their_cameras(guarded: Page) -> None:
+    """People at other cameras are in nobody's report but of those who may see them."""
+    count(guarded)
+    guarded.clock.advance(600)
+    people = [
+        sum(row["compliance"]["people"] for row in guarded.log_in(name).get("/api/v1/reports").json())
+        for name in ("chief", "guard")
+    ]
+    assert people == [11, 1]
+    assert guarded.log_in("guard").get("/api/v1/reports?camera=door").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["from=yesterday", "from=2024-01-01", "from=2000-01-01&by=day", "from=9e99"])
+def test_a_span_that_makes_no_sense_is_refused(page: Page, query: str) -> None:
+    """The page says what is wrong with it, the interface answers 422."""
+    assert page.client().get(f"/api/v1/reports?{query}").status_code == 422
+    assert 'role="alert"' in page.client().get(f"/reports?{query}").text
+
+
+def test_the_pages_show_what_there_is(page: Page) -> None:
+    """Reports, system and a camera's page are filled, and the camera's password stands on none of them."""
+    count(page)
+    page.bus.put(WORKERS_TABLE, "detect-host-1", worker_to_json(make_worker_report(models=("faces-1",))))
+    page.bus.put(LEDGERS_TABLE, "door", ledger_to_json(make_ledger_report()))
+    client = page.client()
+    pages = {path: client.get(path) for path in ("/", "/events", "/reports", "/system", "/cameras/door")}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "faces-1" in pages["/system"].text
+    assert "every face made unrecognisable" in pages["/system"].text
+    setup = client.get("/api/v1/cameras/door/setup").json()
+    assert "rtsp://***@192.0.2.1/live" in setup["yaml"]
+    assert "s3cret" not in setup["yaml"] + "".join(answer.text for answer in pages.values())
+    assert client.get("/cameras/nowhere").status_code == 404
+
+
+def test_a_viewer_does_not_see_the_set_up(guarded: Page) -> None:
+    """How a camera is reached is for admins."""
+    assert guarded.log_in("guard").get("/api/v1/cameras/gate/setup").status_code == 403
+
+
+def test_no_text_hides_behind_a_method() -> None:
+    """A text named like a method of a mapping would not be found by the templates."""
+    assert [name for texts in load_texts().values() for name in texts if hasattr(texts, name)] == []
