@@ -227,9 +227,9 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             "Episodes opened in each interval: somebody without a mask for longer than the rule's open_after_s, "
             "or too large a share of a crowd.",
             Query(
-                f'sum by (camera_id, kind) (increase(maskwatch_episodes_opened_total{{{CAMERA}, kind=~"no_mask|crowd"}}'
+                f'sum by (camera_id) (increase(maskwatch_episodes_opened_total{{{CAMERA}, kind=~"no_mask|crowd"}}'
                 "[$__interval]))",
-                "{{camera_id}} {{kind}}",
+                "{{camera_id}}",
             ),
             unit="short",
             decimals=0,
@@ -246,6 +246,7 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             height=9,
             decimals=0,
             time_from="28d",
+            no_value="The first hour is not over.",
             color="continuous-blues",
             mappings=(value_map(DAYS),),
             custom={"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}, "minWidth": 36},
