@@ -16,8 +16,8 @@ from dashboard.grafana.panels import (
     Steps,
     bars,
     colored,
+    columns,
     lines,
-    on,
     stat,
     table,
     timeline,
@@ -82,13 +82,12 @@ def _now(limits: Mapping[str, float]) -> tuple[Panel, ...]:
 def _state(limits: Mapping[str, float]) -> tuple[Panel, ...]:
     age = Steps(GREEN, ((limits["frame_age_s"], RED),))
     share = Steps(RED, ((0.95, ORANGE), (0.99, GREEN)))
-    columns: dict[str, tuple[str, Json]] = {
-        "Value #A": ("State since", {"unit": "dateTimeFromNow"}),
-        "Value #B": ("Live, 24 h", {"unit": "percentunit", "decimals": 2, "thresholds": share.to_json()}),
-        "Value #C": ("Fresh, 24 h", {"unit": "percentunit", "decimals": 2, "thresholds": share.to_json()}),
+    shown: dict[str, Json] = {
+        "State since": {"unit": "dateTimeFromNow"},
+        "Live, 24 h": {"unit": "percentunit", "decimals": 2, "thresholds": share.to_json()},
+        "Fresh, 24 h": {"unit": "percentunit", "decimals": 2, "thresholds": share.to_json()},
     }
-    shown = [on(name, displayName=title, **properties) for name, (title, properties) in columns.items()]
-    links = [{"title": "On the page", "url": "${page}/cameras/${__data.fields.camera_id}", "targetBlank": True}]
+    links = ({"title": "On the page", "url": "${page}/cameras/${__value.text}", "targetBlank": True},)
     return (
         timeline(
             "State of each camera",
@@ -112,22 +111,11 @@ def _state(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             "Share of the last day in which a camera was live, and in which its newest frame was young enough; "
             "and since when it is in its present state.",
             Query(f"1000 * max by (camera_id) (maskwatch_camera_state_since_seconds{{{CAMERA}}})", "since"),
-            Query(f'camera:maskwatch_available:ratio{{{CAMERA}, window="24h"}}', "live"),
-            Query(f'camera:maskwatch_fresh:ratio{{{CAMERA}, window="24h"}}', "fresh"),
+            Query(f'max by (camera_id) (camera:maskwatch_available:ratio{{{CAMERA}, window="24h"}})', "live"),
+            Query(f'max by (camera_id) (camera:maskwatch_fresh:ratio{{{CAMERA}, window="24h"}})', "fresh"),
             unit="short",
             width=12,
-            transformations=(
-                {"id": "merge", "options": {}},
-                {
-                    "id": "organize",
-                    "options": {
-                        "excludeByName": {"Time": True, "site": True, "window": True, "__name__": True},
-                        "indexByName": {name: place for place, name in enumerate(["camera_id", *columns])},
-                        "renameByName": {},
-                    },
-                },
-            ),
-            overrides=(*shown, on("camera_id", displayName="Camera", links=links)),
+            **columns("camera_id", "Camera", shown, links),
         ),
     )
 

@@ -17,6 +17,7 @@ from dashboard.grafana.panels import (
     Steps,
     bars,
     colored,
+    columns,
     lines,
     on,
     stat,
@@ -172,42 +173,39 @@ def _trend() -> tuple[Panel, ...]:
 
 
 def _cameras(rates: Steps, known: Steps) -> Panel:
-    columns: dict[str, tuple[str, Json]] = {
-        "Value #A": ("State", {"mappings": [value_map(CAMERA_STATES)], "unit": "short"}),
-        "Value #B": ("Compliance", _share(rates)),
-        "Value #C": ("At least", _share(rates)),
-        "Value #D": ("At most", _share(rates)),
-        "Value #E": ("People judged", {"unit": "short", "decimals": 0}),
-        "Value #F": ("Coverage", _share(known)),
-        "Value #G": ("Open episodes", {"unit": "short", "decimals": 0}),
-    }
-    shown = [on(name, displayName=title, **properties) for name, (title, properties) in columns.items()]
-    links = [
-        {"title": "On the page", "url": CAMERA_PAGE + "${__data.fields.camera_id}", "targetBlank": True},
+    links = (
+        {"title": "On the page", "url": CAMERA_PAGE + "${__value.text}", "targetBlank": True},
         {
             "title": "In the dashboard Cameras",
-            "url": "/d/maskwatch-cameras?var-site=${site}&var-camera=${__data.fields.camera_id}&${__url_time_range}",
+            "url": "/d/maskwatch-cameras?var-site=${site}&var-camera=${__value.text}&${__url_time_range}",
         },
-    ]
-    kept = {"Time": True, "site": True, "window": True, "__name__": True}
-    order = {name: place for place, name in enumerate(["camera_id", *columns])}
+    )
+    shown = {
+        "State": {"mappings": [value_map(CAMERA_STATES)], "custom__cellOptions": {"type": "color-text"}},
+        "Compliance": _share(rates),
+        "At least": _share(rates),
+        "At most": _share(rates),
+        "People judged": {"decimals": 0},
+        "Coverage": _share(known),
+        "Open episodes": {"decimals": 0},
+    }
+
+    def of(series: str) -> str:
+        return f"max by (camera_id) (camera:maskwatch_{series}{{{CAMERA}, {WINDOW}}})"
+
     return table(
         "Cameras",
         "One row for each chosen camera; compliance, interval, people and coverage over the time chosen above. A "
         "click on a camera leads to its live picture on the page, or to the dashboard Cameras.",
-        Query(f"camera:maskwatch_state:code{{{CAMERA}}}", "state"),
-        Query(f"camera:maskwatch_compliance:ratio{{{CAMERA}, {WINDOW}}}", "compliance"),
-        Query(f"camera:maskwatch_compliance:lower{{{CAMERA}, {WINDOW}}}", "at least"),
-        Query(f"camera:maskwatch_compliance:upper{{{CAMERA}, {WINDOW}}}", "at most"),
-        Query(f"camera:maskwatch_people_known:increase{{{CAMERA}, {WINDOW}}}", "people"),
-        Query(f"camera:maskwatch_coverage:ratio{{{CAMERA}, {WINDOW}}}", "coverage"),
+        Query(f"max by (camera_id) (camera:maskwatch_state:code{{{CAMERA}}})", "state"),
+        Query(of("compliance:ratio"), "compliance"),
+        Query(of("compliance:lower"), "at least"),
+        Query(of("compliance:upper"), "at most"),
+        Query(of("people_known:increase"), "people"),
+        Query(of("coverage:ratio"), "coverage"),
         Query(f'sum by (camera_id) (maskwatch_episodes_open{{{CAMERA}, kind="no_mask"}})', "open episodes"),
         unit="short",
-        transformations=(
-            {"id": "merge", "options": {}},
-            {"id": "organize", "options": {"excludeByName": kept, "indexByName": order, "renameByName": {}}},
-        ),
-        overrides=(*shown, on("camera_id", displayName="Camera", links=links)),
+        **columns("camera_id", "Camera", shown, links),
     )
 
 
@@ -248,9 +246,8 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             time_from="28d",
             no_value="The first hour is not over.",
             color="continuous-blues",
-            mappings=(value_map(DAYS),),
             custom={"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}, "minWidth": 36},
-            overrides=(on("day\\hour", displayName="UTC + $ahead", custom__cellOptions={"type": "auto"}),),
+            overrides=(on("Day", mappings=[value_map(DAYS)], custom__cellOptions={"type": "auto"}),),
             transformations=(
                 {"id": "sortBy", "options": {"sort": [{"field": "hour"}]}},
                 {
@@ -258,6 +255,10 @@ def _people(known: Steps) -> tuple[Panel, ...]:
                     "options": {"columnField": "hour", "rowField": "day", "valueField": "Value", "emptyValue": "null"},
                 },
                 {"id": "sortBy", "options": {"sort": [{"field": "day\\hour"}]}},
+                {
+                    "id": "organize",
+                    "options": {"excludeByName": {}, "indexByName": {}, "renameByName": {"day\\hour": "Day"}},
+                },
             ),
         ),
         lines(
@@ -280,7 +281,7 @@ def _share(steps: Steps) -> Json:
         "unit": "percentunit",
         "decimals": 0,
         "thresholds": steps.to_json(),
-        "custom.cellOptions": {"type": "color-text"},
+        "custom__cellOptions": {"type": "color-text"},
     }
 
 

@@ -200,6 +200,27 @@ def table(title: str, about: str, *queries: Query, unit: str, width: int = 24, *
     return Panel("table", title, about, asked, unit, width, options=options, **(defaults | more))
 
 
+def columns(key: str, title: str, shown: dict[str, Json], links: tuple[Json, ...] = ()) -> Json:
+    """Join a table's queries into one row for each value of a label, a column for each query.
+
+    Args:
+        key: the only label of every query's result; Grafana joins on all that they share.
+        title: of the column that shows it.
+        shown: properties by title, in the order of the queries.
+        links: where a click on the label leads.
+    """
+    names = {key: title} | {f"Value #{chr(ord('A') + place)}": name for place, name in enumerate(shown)}
+    arranged = {
+        "excludeByName": {"Time": True},
+        "indexByName": {name: place for place, name in enumerate(names)},
+        "renameByName": names,
+    }
+    return {
+        "transformations": ({"id": "merge", "options": {}}, {"id": "organize", "options": arranged}),
+        "overrides": (*(on(name, **properties) for name, properties in shown.items()), on(title, links=list(links))),
+    }
+
+
 def timeline(title: str, about: str, query: Query, *, width: int = 24, **more: Any) -> Panel:
     """Build a band for each camera, coloured by its state."""
     options = {

@@ -16,9 +16,9 @@ from dashboard.grafana.panels import (
     Steps,
     bars,
     colored,
+    columns,
     heat,
     lines,
-    on,
     stat,
     table,
     value_map,
@@ -301,13 +301,14 @@ def _ledger() -> tuple[Panel, ...]:
 
 def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
     waiting = Steps(GREEN, ((limits["alert_waiting_s"] / 5, ORANGE), (limits["alert_waiting_s"], RED)))
-    columns: dict[str, tuple[str, Json]] = {
-        "Value #A": ("State", {"mappings": [FAILING]}),
-        "Value #B": ("Waiting", {"unit": "short", "decimals": 0}),
-        "Value #C": ("Oldest waits for", {"unit": "s", "decimals": 0, "thresholds": waiting.to_json()}),
-        "Value #D": ("Given up", {"unit": "short", "decimals": 0, "thresholds": ANY_BAD.to_json()}),
-        "Value #E": ("Last delivered", {"unit": "dateTimeFromNow"}),
+    shown: dict[str, Json] = {
+        "State": {"mappings": [FAILING], "custom__cellOptions": {"type": "color-text"}},
+        "Waiting": {"decimals": 0},
+        "Oldest waits for": {"unit": "s", "decimals": 0, "thresholds": waiting.to_json()},
+        "Given up": {"decimals": 0, "thresholds": ANY_BAD.to_json()},
+        "Last delivered": {"unit": "dateTimeFromNow"},
     }
+    links = (Link("On the page", "${page}/subscriptions").to_json(),)
 
     def of(metric: str) -> str:
         return f"max by (subscription) (maskwatch_subscription_{metric}{{{SITE}}})"
@@ -325,25 +326,7 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             unit="short",
             width=12,
             no_value="no subscription",
-            transformations=(
-                {"id": "merge", "options": {}},
-                {
-                    "id": "organize",
-                    "options": {
-                        "excludeByName": {"Time": True},
-                        "indexByName": {name: place for place, name in enumerate(["subscription", *columns])},
-                        "renameByName": {},
-                    },
-                },
-            ),
-            overrides=(
-                *(on(name, displayName=title, **properties) for name, (title, properties) in columns.items()),
-                on(
-                    "subscription",
-                    displayName="Subscription",
-                    links=[Link("On the page", "${page}/subscriptions").to_json()],
-                ),
-            ),
+            **columns("subscription", "Subscription", shown, links),
         ),
         bars(
             "Alerts delivered and failed",
