@@ -11,7 +11,7 @@ help:
 	@echo "make test   set up, then run all tests"
 	@echo "make check  ruff, mypy, import-linter, interrogate, then all tests"
 	@echo "make unit   the tests that need no server: seconds"
-	@echo "make docs   write docs/settings.md, docs/settings.schema.json and docs/metrics.md from the code"
+	@echo "make docs   write docs/settings.md, docs/metrics.md and the schemas of settings and events from the code"
 	@echo "make bench  eight RTSP cameras for five minutes: latency, drops, memory, processor"
 	@echo "make lock   pin the newest versions that fit pyproject.toml"
 	@echo "make venv, make static, make clean"
@@ -55,6 +55,7 @@ docs: .venv/.dev
 	$(BIN)/python -m maskwatch.docs_settings > docs/settings.md
 	$(BIN)/python -m maskwatch.docs_settings --schema > docs/settings.schema.json
 	$(BIN)/python -m maskwatch.metrics > docs/metrics.md
+	$(BIN)/maskwatch schema --events > docs/event.schema.json
 
 demo: .venv/.demo
 	$(BIN)/maskwatch demo

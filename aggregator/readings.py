@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aggregator.fold import Fold
     from aggregator.space import Space
     from maskwatch.bus import BusInfo
-    from maskwatch.contracts import WorkerReport
+    from maskwatch.contracts import ChannelReport, WorkerReport
     from maskwatch.domain import Event
     from maskwatch.metrics import Metrics
 
@@ -125,6 +125,21 @@ class Readings:
         self._set("build_info", 1, __version__)
         self._set("last_step_age_seconds", stepped_at)
         self._set("bad_messages_total", bad_messages)
+
+    def add_channels(self, reports: Iterable[ChannelReport]) -> None:
+        """Read off how the ways to subscribers do."""
+        for report in reports:
+            name = report.name
+            is_gone = self._now - report.reported_at > GONE_AFTER_S
+            self._set("subscription_up", not report.failing and not is_gone, name)
+            self._set("subscription_queue", report.queue, name)
+            self._set("subscription_sent_total", report.sent, name)
+            self._set("subscription_failures_total", report.failures, name)
+            self._set("subscription_dead_letters", report.dead_letters, name)
+            if report.oldest_at is not None:
+                self._set("subscription_oldest_age_seconds", report.oldest_at, name)
+            if report.last_success_at is not None:
+                self._set("subscription_last_success_seconds", report.last_success_at, name)
 
     def add_bus(self, info: BusInfo | None) -> None:
         """Read off the bus itself; None if it is away."""

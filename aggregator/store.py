@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator import store_pictures
 from aggregator.database import FILE_NAME, Database, open_database
+from aggregator.store_outbox import add_rows
 from aggregator.tables import events, folds, history, marks, minutes
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import event_from_json, event_to_json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from aggregator.alerts.routing import OutboxRow
     from aggregator.store_pictures import Picture
     from maskwatch.domain import Event, EventKind
 
@@ -49,6 +51,7 @@ class Step:
     events: Sequence[Event] = ()  # every change, in order
     minutes: Mapping[tuple[str, int, str], int] = field(default_factory=dict)  # added, by camera, minute and what
     pictures: Sequence[Picture] = ()  # of episodes that open
+    outbox: Sequence[OutboxRow] = ()  # what subscribers are to be told of the events
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
@@ -92,6 +95,7 @@ class Store:
                 rows = [{"event_id": each.id, "json": _json(each), "published": False} for each in step.events]
                 connection.execute(insert(history), rows)
             store_pictures.add_pictures(connection, step.pictures)
+            add_rows(connection, step.outbox)
             for fold in step.folds:
                 self._write(connection, folds, {name: getattr(fold, name) for name in fold.__slots__}, ("camera_id",))
             for (camera_id, minute, what), count in step.minutes.items():

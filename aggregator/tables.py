@@ -102,3 +102,52 @@ marks = Table(
     Column("marked_at", Float, nullable=False),
     Index("marks_by_event", "event_id"),
 )
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("subscription", String, nullable=False),
+    Column("event_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("json", Text, nullable=False),
+    Column("delivery", String),
+    Index("outbox_by_delivery", "delivery"),
+    Index("outbox_by_event", "event_id"),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("subscription", String, nullable=False),
+    Column("camera_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("calls", Boolean, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("tried_from", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("done_at", Float),
+    Column("error", Text, nullable=False),
+    Index("deliveries_by_state", "state", "subscription"),
+    Index("deliveries_by_group", "subscription", "camera_id", "kind", "made_at"),
+    sqlite_autoincrement=True,
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("subscription", String, primary_key=True),
+    Column("sent", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failing", Boolean, nullable=False),
+    Column("last_success_at", Float),
+    Column("last_failure_at", Float),
+    Column("last_error", Text, nullable=False),
+)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from aggregator.alerts.routing import route_all
 from aggregator.fold import VERSION, Fold
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals
@@ -21,6 +22,7 @@ from aggregator.store import Step, StoredFold
 from aggregator.worker_use import ProcessorTime
 from maskwatch.contracts import (
     CAMERAS_TABLE,
+    CHANNELS_TABLE,
     DEAD_LETTERS,
     DEAD_LETTERS_CAP,
     EVENTS,
@@ -31,6 +33,7 @@ from maskwatch.contracts import (
     WORKERS_TABLE,
     PeopleReport,
     camera_from_json,
+    channel_from_json,
     dead_letter,
     event_to_fields,
     frames_stream,
@@ -296,7 +299,8 @@ class AggregatorWorker:
             for camera, position in touched.items()
         ]
         try:
-            self._store.commit(Step(folds, events, counts, self._pictures.find(events)))
+            pictures, outbox = self._pictures.find(events), route_all(events, self._settings)
+            self._store.commit(Step(folds, events, counts, pictures, outbox))
         except StoreUnavailable:
             self._folds.clear()
             self._positions.clear()
@@ -371,6 +375,8 @@ class AggregatorWorker:
         readings.add_workers(self._workers.values())
         readings.add_processor_time(self._processor_time.add(self._workers.values()))
         readings.add_health(self._health.open_events() if self._health is not None else [])
+        if self._shard.index == 0:  # one of the shards shows what is no camera's
+            readings.add_channels(_readable(self._bus.table(CHANNELS_TABLE), channel_from_json).values())
         readings.add_bus(self._bus.info())
         readings.add_self(self._stepped_at, self._bad_messages)
         readings.add_space(self._measure(now))

@@ -6,15 +6,16 @@ The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregat
     maskwatch:log:<camera>      CameraReport, FramesDropped            ingest -> aggregator
                                 Observation, FramesDropped             detector -> the same log
     maskwatch:views:<camera>    ViewMessage                            detector -> aggregator, dashboard
-    maskwatch:events            Event                                  aggregator -> programs
+    maskwatch:events            Event, as a CloudEvent                 aggregator -> programs
     maskwatch:dead-letters      whatever did not decode, with its cause
     tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera),
-            people (PeopleReport by camera), wanted (Wanted by camera: who looks at a camera renews it)
+            people (PeopleReport by camera), wanted (Wanted by camera: who looks at a camera renews it),
+            channels (ChannelReport by subscription)
 
 One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
 one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); frames and views also have `jpeg`,
 raw. A view is a judged frame on its way to people: faces are hidden in it before it is encoded, as `privacy.mode` says.
-A reader of version N understands N and N - 1.
+A reader of version N understands N and N - 1. Events count their versions apart: since 2 their head is a CloudEvent.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from maskwatch.bus import Cap
+from maskwatch.cloudevents import EVENT, event_from_cloudevent, event_to_cloudevent
 from maskwatch.domain import STRICT, CameraReport, Detection, Event, FrameId, FramesDropped, Observation
 from maskwatch.errors import BadMessage
 
@@ -38,6 +40,7 @@ T = TypeVar("T")
 
 SCHEMA = 1
 READABLE = (SCHEMA,)
+EVENTS_SCHEMA = 2
 
 FRAMES = "maskwatch:frames:"
 LOG = "maskwatch:log:"
@@ -50,6 +53,7 @@ WORKERS_TABLE = "maskwatch:workers"
 LEDGERS_TABLE = "maskwatch:ledgers"
 WANTED_TABLE = "maskwatch:wanted"
 PEOPLE_TABLE = "maskwatch:people"
+CHANNELS_TABLE = "maskwatch:channels"
 
 PICTURES = (FRAMES, VIEWS)
 """How the names of streams of pictures begin: these may lie on a server of their own, `bus.frames_url`."""
@@ -198,7 +202,7 @@ class WorkerReport:
 
     __pydantic_config__: ClassVar = STRICT
     name: str  # unique among running workers: role, host, process
-    role: str  # ingest, detect, aggregate
+    role: str  # ingest, detect, aggregate, notify
     host: str
     pid: int
     version: str
@@ -246,16 +250,36 @@ class PeopleReport:
     in_view: dict[str, int]  # by MaskState value
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """How the way to one subscriber does, counted since the subscription was first used."""
+
+    __pydantic_config__: ClassVar = STRICT
+    name: str  # of the subscription
+    sink: str  # webhook, mqtt, apprise
+    to: str  # the address without what may be secret
+    reported_at: float
+    queue: int = 0  # changes and messages that wait
+    oldest_at: float | None = None  # since when the oldest of them waits
+    sent: int = 0
+    failures: int = 0  # attempts that failed
+    dead_letters: int = 0
+    failing: bool = False  # the newest attempt failed
+    last_success_at: float | None = None  # None: it never worked
+    last_failure_at: float | None = None
+    last_error: str = ""
+
+
 LogRecord = Observation | FramesDropped | CameraReport
 """What may stand in a camera's log."""
 
 _FRAME = TypeAdapter(FrameHead)
 _VIEW = TypeAdapter(ViewHead)
 _WANTED = TypeAdapter(Wanted)
-_EVENT = TypeAdapter(Event)
 _WORKER = TypeAdapter(WorkerReport)
 _LEDGER = TypeAdapter(LedgerReport)
 _PEOPLE = TypeAdapter(PeopleReport)
+_CHANNEL = TypeAdapter(ChannelReport)
 _REPORT = TypeAdapter(CameraReport)
 _RECORDS: dict[str, TypeAdapter[LogRecord]] = {
     "observation": TypeAdapter(Observation),
@@ -295,23 +319,31 @@ def record_from_line(line: bytes) -> LogRecord:
 
 
 def event_to_fields(event: Event) -> Fields:
-    """Encode an event for the stream of events."""
-    return _fields("event", _EVENT.dump_json(event))
+    """Encode an event for the stream of events, in its envelope."""
+    return _fields("event", event_to_cloudevent(event)) | {"v": str(EVENTS_SCHEMA).encode()}
 
 
 def event_from_fields(fields: Mapping[str, bytes]) -> Event:
-    """Decode an event, or raise BadMessage."""
-    return _decode(_EVENT, fields, "event")
+    """Decode an event in its envelope, or one of version 1 that has none; or raise BadMessage."""
+    if fields.get("v") != str(EVENTS_SCHEMA).encode():
+        return _decode(EVENT, fields, "event")
+    _expect_kind(fields, "event")
+    try:
+        return event_from_cloudevent(fields.get("head", b""))
+    except ValidationError as error:
+        raise _bad("event", error, fields) from None
+    except ValueError as error:
+        raise BadMessage(f"event: {error}", fields) from None
 
 
 def event_to_json(event: Event) -> bytes:
-    """Encode an event as one line of JSON: what `maskwatch events --json` prints and the store keeps."""
-    return _EVENT.dump_json(event)
+    """Encode an event as one line of JSON without envelope: `maskwatch events --json`, and what the store keeps."""
+    return EVENT.dump_json(event)
 
 
 def event_from_json(data: bytes | str) -> Event:
     """Decode an event from its line of JSON."""
-    return _EVENT.validate_json(data)
+    return EVENT.validate_json(data)
 
 
 def worker_to_json(report: WorkerReport) -> bytes:
@@ -364,6 +396,16 @@ def people_from_json(data: bytes) -> PeopleReport:
     return _PEOPLE.validate_json(data)
 
 
+def channel_to_json(report: ChannelReport) -> bytes:
+    """Encode a channel's report for its table."""
+    return _CHANNEL.dump_json(report)
+
+
+def channel_from_json(data: bytes) -> ChannelReport:
+    """Decode a channel's report."""
+    return _CHANNEL.validate_json(data)
+
+
 def dead_letter(stream: str, error: BadMessage) -> Fields:
     """Build the dead-letter entry of a message that did not decode: cut to what helps people, without pictures."""
     told = [(name, _without_picture(name, value)) for name, value in list(error.fields.items())[:8]]
@@ -384,11 +426,19 @@ def _decode(adapter: TypeAdapter[T], fields: Mapping[str, bytes], kind: str) -> 
     version = fields.get("v", b"")
     if version not in {str(readable).encode() for readable in READABLE}:
         raise BadMessage(f"schema version {version[:20]!r}, this version reads {list(READABLE)}", fields)
-    if fields.get("kind") != kind.encode():
-        raise BadMessage(f"kind {fields.get('kind', b'')[:40]!r}, expected {kind!r}", fields)
+    _expect_kind(fields, kind)
     try:
         return adapter.validate_json(fields.get("head", b""))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadMessage(f"{kind}: {where or 'head'}: {first['msg']}", fields) from None
+        raise _bad(kind, error, fields) from None
+
+
+def _expect_kind(fields: Mapping[str, bytes], kind: str) -> None:
+    if fields.get("kind") != kind.encode():
+        raise BadMessage(f"kind {fields.get('kind', b'')[:40]!r}, expected {kind!r}", fields)
+
+
+def _bad(kind: str, error: ValidationError, fields: Mapping[str, bytes]) -> BadMessage:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return BadMessage(f"{kind}: {where or 'head'}: {first['msg']}", fields)

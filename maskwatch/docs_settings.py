@@ -8,7 +8,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from maskwatch.settings import CAMERA_ID, CameraDefaults, CameraSettings, Settings
 
@@ -129,7 +129,7 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(inner[0])}" if inner[-1] is Ellipsis else "[" + ", ".join(map(_type, inner)) + "]"
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return ", ".join(f"`{choice.value}`" for choice in annotation)
-    names = {bool: "true or false", float: "number", int: "whole number", str: "text"}
+    names = {bool: "true or false", float: "number", int: "whole number", str: "text", SecretStr: "text"}
     return names.get(annotation) or _type(get_args(annotation)[0])
 
 

@@ -198,18 +198,32 @@ class EventState(enum.StrEnum):
 class Event:
     """What the aggregator decided: an episode at a camera, in its present state."""
 
-    __pydantic_config__: ClassVar = STRICT
-    id: str  # the same for the whole life of the episode, and the same when computed again
+    __pydantic_config__: ClassVar = {**STRICT, "use_attribute_docstrings": True}  # they are the schema's texts
+    id: str
+    """The same for the whole life of the episode, and the same when computed again."""
     kind: EventKind
+    """What the event is about."""
     state: EventState
+    """Where the event is in its life: opened, updated (any number of times), closed."""
     camera_id: str
-    started_at: float  # when what the event is about began (before it was sure enough to open)
+    """Where; `pipeline` for events about the service itself."""
+    started_at: float
+    """When it began, before it was sure enough to open. Seconds since 1970 UTC, as all times here."""
     opened_at: float
+    """When it was sure enough to be told."""
     updated_at: float
+    """When this change happened."""
     closed_at: float | None = None
-    confidence: float = 0.0  # highest probability of the condition reached so far
-    faces: int = 0  # judged faces behind it
-    box: tuple[float, float, float, float] | None = None  # the last one
-    reason: str = ""  # why it was opened or closed, a short enum-like word
-    people: int | None = None  # crowd: people in view of whom something can be said
-    share: float | None = None  # crowd: the share of them without a mask, 0 to 1
+    """When it ended; null while it is open."""
+    confidence: float = 0.0
+    """Highest probability of the condition reached so far, 0 to 1."""
+    faces: int = 0
+    """Judged faces behind it."""
+    box: tuple[float, float, float, float] | None = None
+    """Where the face was last: x_min, y_min, x_max, y_max in pixels of the camera's picture; else null."""
+    reason: str = ""
+    """Why it was opened or closed, a short word such as mask_on, left, camera_lost."""
+    people: int | None = None
+    """Crowd: people in view of whom something can be said."""
+    share: float | None = None
+    """Crowd: the share of them without a mask, 0 to 1."""

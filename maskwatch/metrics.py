@@ -57,6 +57,7 @@ class Metric:
 
 
 CAMERA = ("camera_id",)
+SUBSCRIPTION = ("subscription",)
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 METRICS = (
@@ -227,6 +228,34 @@ METRICS = (
         Kind.COUNTER,
         "Observations that came after their turn: counted as observed, not used for tracks.",
         CAMERA,
+    ),
+    Metric(
+        "maskwatch_subscription_up",
+        Kind.GAUGE,
+        "1 if the newest attempt to tell the subscriber succeeded, or none was made yet; 0 if it failed, or the "
+        "dispatcher has not reported for 10 s.",
+        SUBSCRIPTION,
+    ),
+    Metric("maskwatch_subscription_queue", Kind.GAUGE, "Changes and messages that wait for it.", SUBSCRIPTION),
+    Metric(
+        "maskwatch_subscription_oldest_age_seconds",
+        Kind.AGE,
+        "Seconds for which the oldest of these waits; absent if nothing does.",
+        SUBSCRIPTION,
+    ),
+    Metric("maskwatch_subscription_sent_total", Kind.COUNTER, "Messages that the subscriber took.", SUBSCRIPTION),
+    Metric("maskwatch_subscription_failures_total", Kind.COUNTER, "Attempts that failed.", SUBSCRIPTION),
+    Metric(
+        "maskwatch_subscription_dead_letters",
+        Kind.GAUGE,
+        "Messages given up, kept for `maskwatch alerts`.",
+        SUBSCRIPTION,
+    ),
+    Metric(
+        "maskwatch_subscription_last_success_seconds",
+        Kind.GAUGE,
+        "When the subscriber last took a message, in seconds since 1970; absent if it never did.",
+        SUBSCRIPTION,
     ),
     Metric(
         "maskwatch_last_step_age_seconds",

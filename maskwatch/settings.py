@@ -16,6 +16,7 @@ from maskwatch.schedule import Schedule, time_zone
 from maskwatch.secrecy import hide_credentials
 from maskwatch.settings_dashboard import DashboardSettings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
+from maskwatch.settings_subscriptions import SubscriptionSettings
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -360,6 +361,8 @@ class Settings(Frozen):
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    subscriptions: tuple[SubscriptionSettings, ...] = Field((), max_length=100)
+    """Who is told of events."""
 
     @field_validator("time_zone")
     @classmethod

@@ -13,18 +13,22 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from maskwatch.errors import ConfigError
-from maskwatch.secrecy import HIDDEN, hide_credentials
+from maskwatch.secrecy import HIDDEN, hide_address, hide_credentials
 from maskwatch.settings import Settings
+from maskwatch.settings_subscriptions import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    Examine = Callable[[Settings], Iterable[tuple["Where", str]]]
+    """Looks at settings that are valid in themselves, and yields what else is wrong: where, and why."""
 
     from maskwatch.settings import CameraSettings
 
 Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
-_SECRET_FIELDS = {"source", "url", "frames_url"}
+_SECRET_FIELDS = {"source", "url", "frames_url", "to", "secret"}
 _HIDDEN_FIELDS = {"token", "password_hash"}
 """Secrets as a whole, of which nothing is shown; an address among the others loses only its credentials."""
 _MESSAGES = {
@@ -54,18 +58,23 @@ _MESSAGES = {
 """What pydantic's kinds of error mean to somebody who writes YAML."""
 
 
-def load_settings(path: Path) -> Settings:
-    """Read a settings file, or raise ConfigError with one line for each mistake: file, line, field, cause."""
+def load_settings(path: Path, examine: Examine | None = None) -> Settings:
+    """Read a settings file, or raise ConfigError with one line for each mistake: file, line, field, cause.
+
+    Args:
+        path: of the file.
+        examine: what this reader must have right beside what all need.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
-    return parse_settings(text, str(path))
+    return parse_settings(text, str(path), examine)
 
 
-def parse_settings(text: str, name: str = "settings") -> Settings:
+def parse_settings(text: str, name: str = "settings", examine: Examine | None = None) -> Settings:
     """Read settings from YAML text; `name` stands for the file in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -88,10 +97,15 @@ def parse_settings(text: str, name: str = "settings") -> Settings:
     if document.problems:
         raise ConfigError("\n".join(document.problems))
     try:
-        return Settings.model_validate(tree)
+        settings = Settings.model_validate(tree)
     except ValidationError as error:
         said = dict.fromkeys(_explain(problem, document) for problem in error.errors(include_url=False))
         raise ConfigError("\n".join(said)) from None
+    found = [*faults(settings.subscriptions, [camera.id for camera in settings.cameras])]
+    found += examine(settings) if examine is not None and not found else ()
+    if found:
+        raise ConfigError("\n".join(document.say(where, why) for where, why in found))
+    return settings
 
 
 def dump_settings(settings: Settings) -> str:
@@ -111,10 +125,11 @@ def dump_camera(camera: CameraSettings) -> str:
 class SettingsWatch:
     """Notices that a settings file changed, or that it was asked to look (SIGHUP)."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, examine: Examine | None = None) -> None:
         """Begin with what was read last."""
         self.path = path
         self.current = settings
+        self._examine = examine
         self._seen = self._stamp()
         self._asked = False
 
@@ -128,7 +143,7 @@ class SettingsWatch:
         if stamp == self._seen and not self._asked:
             return None
         self._seen, self._asked = stamp, False
-        settings = load_settings(self.path)
+        settings = load_settings(self.path, self._examine)
         if settings == self.current:
             return None
         self.current = settings
@@ -176,6 +191,13 @@ class _Document:
                 where: Where = ("cameras", index, "id")
                 line = self.lines.get(where, self.lines[where[:2]])
                 self.problems.append(f"{self.name}:{line}: {_path(where)}: is the id of cameras[{first[id_]}] already")
+
+    def say(self, where: Where, why: str) -> str:
+        """Write one mistake as a line with file, line and field; the field may be one that was left out."""
+        known = next(
+            self.lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in self.lines or end == 0
+        )
+        return hide_credentials(f"{self.name}:{known}: {_path(where) or 'the file'}: {why}")
 
     def _mapping(self, node: yaml.MappingNode, where: Where) -> Any:
         own: set[str] = set()
@@ -273,7 +295,6 @@ def _explain(problem: Any, document: _Document) -> str:
     if where[:1] == ("cameras",) and where not in lines:  # the value was inherited: name the line where it stands
         inherited: Where = where[2:] if where[2:3] == ("rule",) else ("defaults", *where[2:])
         where = inherited if inherited in lines else where
-    known = next(lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines or end == 0)
     given = problem.get("input")
     may_be_shown = isinstance(given, (str, int, float)) and not _is_secret(where, document)
     if problem["type"] == "extra_forbidden":
@@ -291,7 +312,7 @@ def _explain(problem: Any, document: _Document) -> str:
         message = message.removeprefix("Value error, ")
         if may_be_shown and problem["type"] != "missing":
             message += f" (is {given!r})"
-    return hide_credentials(f"{document.name}:{known}: {_path(where) or 'the file'}: {message}")
+    return document.say(where, message)
 
 
 def _is_secret(where: Where, document: _Document) -> bool:
@@ -328,7 +349,7 @@ def _hide(tree: Any) -> None:
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
         if isinstance(value, str) and key in _SECRET_FIELDS:
-            tree[key] = hide_credentials(value)
+            tree[key] = hide_address(value) if key == "to" else hide_credentials(value)
         elif isinstance(value, str) and key in _HIDDEN_FIELDS:
             tree[key] = HIDDEN
         else:

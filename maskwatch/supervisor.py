@@ -111,7 +111,8 @@ class Supervisor:
         """End the children in order, each within its time, then the server.
 
         Ingest first, so that nothing new comes; then the detectors, which finish their batch; then the
-        aggregator, which takes in what they said last; the server at the very end, as all of them talk to it.
+        aggregator, which takes in what they said last; then who tells the subscribers of it; the server at the very
+        end, as all of them talk to it.
         """
         for stage in self._stages:
             for child in stage.children:

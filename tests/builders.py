@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from maskwatch.contracts import FrameHead, FrameMessage, LedgerReport, ViewHead, ViewMessage, WorkerReport
+from maskwatch.contracts import (
+    ChannelReport,
+    FrameHead,
+    FrameMessage,
+    LedgerReport,
+    ViewHead,
+    ViewMessage,
+    WorkerReport,
+)
 from maskwatch.domain import (
     CameraReport,
     CameraState,
@@ -173,3 +181,19 @@ def make_ledger_report(**changes: Any) -> LedgerReport:
         "in_flight": 1,
     }
     return LedgerReport(**(values | changes))
+
+
+def make_channel_report(**changes: Any) -> ChannelReport:
+    """Build the report of a way to a subscriber that works."""
+    values: dict[str, Any] = {
+        "name": "desk",
+        "sink": "webhook",
+        "to": "https://desk.example/***",
+        "reported_at": NOW,
+        "queue": 1,
+        "oldest_at": NOW - 3,
+        "sent": 7,
+        "failures": 2,
+        "last_success_at": NOW - 60,
+    }
+    return ChannelReport(**(values | changes))

@@ -38,14 +38,7 @@ VALUES: dict[tuple[str, str], set[Any]] = {
 }
 """What labels with few values can be."""
 
-AWAITED = {
-    **{
-        f"maskwatch_subscription_{name}": ("subscription",)
-        for name in (
-            "queue", "oldest_age_seconds", "sent_total", "failures_total", "dead_letters", "last_success_seconds", "up"
-        )
-    },
-}  # fmt: skip
+AWAITED: dict[str, tuple[str, ...]] = {}
 """Metrics that dashboards and alerts know already, and the table not yet."""
 
 VARIABLES = {

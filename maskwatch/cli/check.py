@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskwatch.cli.process import data_dir_option
+from maskwatch.cloudevents import event_schema
 from maskwatch.docs_settings import settings_schema
 from maskwatch.settings import Settings
 from maskwatch.settings_file import dump_settings, load_settings
@@ -23,13 +24,16 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def check_config(file: Path) -> None:
     """Print the effective settings of FILE with secrets hidden; exit 2 with file, line and field of each mistake."""
-    click.echo(dump_settings(load_settings(file)), nl=False)
+    from aggregator.alerts.sinks import examine
+
+    click.echo(dump_settings(load_settings(file, examine)), nl=False)
 
 
 @click.command()
-def schema() -> None:
+@click.option("--events", is_flag=True, help="Print that of an event, the data of what subscribers receive.")
+def schema(events: bool) -> None:
     """Print the JSON Schema of the settings file, for editors that complete and check YAML."""
-    click.echo(json.dumps(settings_schema(), indent=2))
+    click.echo(json.dumps(event_schema() if events else settings_schema(), indent=2))
 
 
 @click.command()

@@ -134,6 +134,16 @@ def wait_for_store(open_it: Callable[[], T], stop: Stop, clock: Clock) -> T | No
     return None
 
 
+def settings_of_stack(config: Path | None, data_dir: Path) -> Settings:
+    """Return the settings of a file, or of the stack that runs on the data directory, or those of an empty file."""
+    from maskwatch.settings import Settings
+    from maskwatch.settings_file import load_settings
+
+    stack = StackFile.read(data_dir)
+    file = config or (Path(stack.config) if stack else None)
+    return load_settings(file) if file is not None else Settings()
+
+
 @contextmanager
 def signals(stop: Stop, reload: Callable[[], None] | None = None) -> Iterator[None]:
     """Turn SIGTERM and Ctrl-C into a request to stop, and SIGHUP into one to read the settings again.

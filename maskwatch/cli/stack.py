@@ -85,6 +85,8 @@ def up(config: Path, data_dir: Path) -> None:
         log.info(
             "look with: maskwatch status --data-dir %s, maskwatch events --follow --data-dir %s", data_dir, data_dir
         )
+        if not any(each.enabled for each in settings.subscriptions):
+            log.warning("no subscription is configured: nobody is told of events; see `subscriptions` in the settings")
         with signals(stop, reload=supervisor.reload):
             code = supervisor.run(stop)
         log.info("stopped")
@@ -101,6 +103,7 @@ def _stages(settings: Settings, config: Path, data_dir: Path) -> list[Stage]:
         Stage((child("ingest", "ingest"),), stop_within_s=3.0),
         Stage(detectors, stop_within_s=2.5),
         Stage((child("aggregate", "aggregate"),), stop_within_s=2.0),
+        Stage((child("notify", "notify"),), stop_within_s=2.0),
     ]
     if settings.dashboard.enabled:
         stages.append(Stage((child("dashboard", "dashboard"),), stop_within_s=2.0))

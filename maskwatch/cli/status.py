@@ -18,10 +18,12 @@ from maskwatch.cli.process import bus_address, data_dir_option, metrics_path
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import (
     CAMERAS_TABLE,
+    CHANNELS_TABLE,
     GONE_AFTER_S,
     LEDGERS_TABLE,
     WORKERS_TABLE,
     camera_from_json,
+    channel_from_json,
     frames_stream,
     ledger_from_json,
     worker_from_json,
@@ -80,11 +82,20 @@ def look(bus: Bus, now: float) -> dict[str, Any]:
         worker = worker_from_json(value)
         silent_s = round(now - worker.reported_at, 1)
         workers.append(asdict(worker) | {"silent_s": silent_s, "well": silent_s < GONE_AFTER_S})
+    channels = []
+    for _, value in sorted(bus.table(CHANNELS_TABLE).items()):
+        channel = channel_from_json(value)
+        silent_s = round(now - channel.reported_at, 1)
+        is_well = not channel.failing and not channel.dead_letters and silent_s < GONE_AFTER_S
+        channels.append(asdict(channel) | {"silent_s": silent_s, "well": is_well})
     ledgers = [ledger_from_json(value) for _, value in sorted(bus.table(LEDGERS_TABLE).items())]
+    roles = ROLES | ({"notify"} if channels else set())
     return {
-        "well": all(row["well"] for row in cameras) and {each["role"] for each in workers if each["well"]} >= ROLES,
+        "well": all(row["well"] for row in (*cameras, *channels))
+        and {each["role"] for each in workers if each["well"]} >= roles,
         "cameras": cameras,
         "workers": workers,
+        "subscriptions": channels,
         "ledgers": [asdict(each) | {"balances": each.balances} for each in ledgers],
         "bus": asdict(bus.info()),
     }
@@ -96,6 +107,11 @@ def _show(found: dict[str, Any]) -> None:
         ("Cameras", ("camera", "state", "since", "why", "age", "fps", "size", "backlog", "source"), found["cameras"]),
         ("Workers", ("worker", "role", "runs on", "models", "last heard", "version"), found["workers"]),
         (
+            "Subscriptions",
+            ("subscription", "to", "last success", "waits", "sent", "failed", "dead letters", "last error"),
+            found["subscriptions"],
+        ),
+        (
             "Frame ledger",
             ("camera", "captured", "observed", "unchanged", "dropped", "lost", "in flight", "balances"),
             found["ledgers"],
@@ -106,6 +122,8 @@ def _show(found: dict[str, Any]) -> None:
             cells, is_well = _CELLS[title](row)
             table.add_row(*cells, style=None if is_well else "red")
         console.print(table)
+    if not found["subscriptions"]:
+        console.print("No subscription is configured: nobody is told of events.", style="yellow")
     bus = found["bus"]
     cap = f" of {bus['cap_bytes'] / 2**20:.0f}" if bus["cap_bytes"] else ""
     console.print(f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB.")
@@ -135,4 +153,20 @@ def _ledger_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
     return [*cells, "yes" if row["balances"] else "NO"], row["balances"] and not row["lost"]
 
 
-_CELLS = {"Cameras": _camera_cells, "Workers": _worker_cells, "Frame ledger": _ledger_cells}
+def _subscription_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
+    worked = "never worked" if row["failures"] else "never used"
+    if row["last_success_at"] is not None:
+        worked = datetime.fromtimestamp(row["last_success_at"], UTC).astimezone().isoformat(" ", "seconds")
+    counts = [str(row[name]) for name in ("queue", "sent", "failures", "dead_letters")]
+    error = row["last_error"] if not row["well"] else ""
+    if row["silent_s"] >= GONE_AFTER_S:
+        error = f"`maskwatch notify` unheard of for {row['silent_s']:.0f} s"
+    return [row["name"], row["to"], worked, *counts, error], row["well"]
+
+
+_CELLS = {
+    "Cameras": _camera_cells,
+    "Workers": _worker_cells,
+    "Subscriptions": _subscription_cells,
+    "Frame ledger": _ledger_cells,
+}

@@ -1,21 +1,31 @@
-"""Looking at a stack that runs, or ran: `events`."""
+"""Looking at a stack that runs, or ran: `events` and `subscribe`."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.store import open_store
 from maskwatch.cli.export import export
-from maskwatch.cli.process import data_dir_option, maybe_config_option, signals, store_url, wait_for_store
+from maskwatch.cli.process import (
+    data_dir_option,
+    maybe_config_option,
+    settings_of_stack,
+    signals,
+    store_url,
+    wait_for_store,
+)
 from maskwatch.clock import SystemClock
+from maskwatch.cloudevents import change_id, event_to_cloudevent
 from maskwatch.contracts import (
     event_to_json,
 )
 from maskwatch.domain import Event, EventKind
+from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
 from maskwatch.settings_file import load_settings
 
@@ -82,6 +92,51 @@ def events(
 
 
 events.add_command(export)
+
+
+@click.command()
+@data_dir_option
+@maybe_config_option
+@click.option(
+    "--camera", "cameras", multiple=True, help="Only of this camera, or a pattern such as gate-*; repeatable."
+)
+@click.option(
+    "--kind", "kinds", type=click.Choice([kind.value for kind in EventKind]), multiple=True, help="Repeatable."
+)
+@click.option("--from-start", is_flag=True, help="Begin with the oldest change that is kept.")
+@click.option("--after", metavar="ID", help="Begin after this change: the `id` of the last line that you have.")
+def subscribe(
+    data_dir: Path, config: Path | None, cameras: tuple[str, ...], kinds: tuple[str, ...], from_start: bool, after: str
+) -> None:
+    """Follow events from now on as CloudEvents, one JSON object a line, each change once; Ctrl-C ends."""
+    stop, clock = Stop(), SystemClock()
+    url = settings_of_stack(config, data_dir).store.url
+    with signals(stop):
+        store = wait_for_store(lambda: open_store(data_dir, url, create=False), stop, clock)
+        if store is None:
+            return
+        try:
+            number = 0 if from_start else _number_of(store, after) if after else store.last_number()
+            while not stop.requested:
+                for told in store.history_after(number):
+                    number = told.number
+                    wanted = not cameras or any(fnmatchcase(told.event.camera_id, pattern) for pattern in cameras)
+                    if wanted and (not kinds or told.event.kind in kinds):
+                        click.echo(event_to_cloudevent(told.event).decode())
+                sys.stdout.flush()
+                clock.sleep(FOLLOW_EVERY_S)
+        finally:
+            store.close()
+
+
+def _number_of(store: Store, change: str) -> int:
+    number = 0
+    while told := store.history_after(number):
+        number = told[-1].number
+        for each in told:
+            if change_id(each.event) == change:
+                return each.number
+    raise ConfigError(f"--after {change}: no such change is kept; --from-start begins with the oldest that is")
 
 
 def _print_event(event: Event, *, as_json: bool) -> None:

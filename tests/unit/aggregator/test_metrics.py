@@ -17,7 +17,7 @@ from maskwatch.bus import BusInfo
 from maskwatch.clock import ManualClock
 from maskwatch.errors import ConfigError
 from maskwatch.metrics import METRICS, Kind, Metrics, to_markdown
-from tests.builders import NOW, make_camera_report, make_event, make_worker_report
+from tests.builders import NOW, make_camera_report, make_channel_report, make_event, make_worker_report
 from tests.scenes import BARE, MASKED, Scene, make_fold, play
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def filled(registry: CollectorRegistry) -> Metrics:
     readings.add_health([make_event(camera_id="pipeline", reason="behind")])
     readings.add_processor_time({"detect": 3.0})
     readings.add_space(Space(store=1, disk_free=2, disk_size=3))
+    readings.add_channels([make_channel_report()])
     readings.add_self(NOW + 4, 0)
     metrics.show(readings.samples)
     metrics.observe("maskwatch_stage_seconds", 0.2, "judge")

@@ -14,6 +14,7 @@ from maskwatch.errors import BadMessage
 from maskwatch.shard import Shard
 from tests.builders import (
     make_camera_report,
+    make_channel_report,
     make_detection,
     make_dropped,
     make_event,
@@ -72,6 +73,7 @@ def test_views_return() -> None:
         pytest.param(make_camera_report(), contracts.camera_to_json, contracts.camera_from_json, id="camera"),
         pytest.param(make_ledger_report(), contracts.ledger_to_json, contracts.ledger_from_json, id="ledger"),
         pytest.param(Wanted(1.5), contracts.wanted_to_json, contracts.wanted_from_json, id="wanted"),
+        pytest.param(make_channel_report(), contracts.channel_to_json, contracts.channel_from_json, id="channel"),
     ],
 )
 def test_values_return(value: object, write: Callable[[Any], Any], read: Callable[[Any], object]) -> None:

@@ -1,0 +1,90 @@
+"""Composes what is sent: the CloudEvent for programs, the words for people, the picture or its address."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from aggregator.alerts.sink import Notice
+from aggregator.alerts.wording import describe, words_of_test
+from maskwatch.cloudevents import EVENT, TYPE, Envelope, envelope
+from maskwatch.domain import EventState
+from maskwatch.settings_subscriptions import PictureMode
+
+if TYPE_CHECKING:
+    from aggregator.alerts.plan import Delivery
+    from maskwatch.domain import Event
+    from maskwatch.settings_subscriptions import SubscriptionSettings
+
+MERGED_SCHEMA = "urn:maskwatch:merged:1"
+TEST_SCHEMA = "urn:maskwatch:test:1"
+
+
+def compose(delivery: Delivery, subscription: SubscriptionSettings, zone: str, picture: bytes | None = None) -> Notice:
+    """Compose a delivery's notice; the same delivery gives the same notice at every attempt.
+
+    Args:
+        delivery: what to tell.
+        subscription: to whom.
+        zone: IANA name of the time zone in which the reader lives.
+        picture: JPEG of the (newest) event, None where there is none.
+    """
+    events = newest(delivery)
+    words = describe(events, until=delivery.made_at, zone=zone)
+    last = events[-1]
+    link = f"{subscription.page}/events/{last.id}" if subscription.page else ""
+    outside = envelope(last) if len(events) == 1 else _merged(delivery, events, words.title)
+    extra: dict[str, Any] = {"link": link} if link else {}
+    if subscription.picture is PictureMode.LINK and picture is not None:
+        extra["picture"] = f"{subscription.page}/events/{last.id}/picture"
+    elif subscription.picture is PictureMode.ATTACH and picture is not None:
+        extra["picture"] = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    return Notice(
+        key=delivery.key,
+        kind=last.kind.value,
+        camera_id=last.camera_id,
+        title=words.title,
+        text=words.text,
+        body=replace(outside, data=outside.data | extra).to_json(),
+        link=link,
+        picture=picture if subscription.picture is PictureMode.ATTACH else None,
+        is_alert=delivery.calls,
+    )
+
+
+def compose_test(key: str, subscription: str, at: float) -> Notice:
+    """Compose a marked test."""
+    words = words_of_test(subscription)
+    data = {"test": True, "subscription": subscription, "text": words.text}
+    body = Envelope(key, f"{TYPE}test", subscription, at, data, TEST_SCHEMA).to_json()
+    return Notice(key, "test", "", words.title, words.text, body, is_alert=False)
+
+
+def newest(delivery: Delivery) -> list[Event]:
+    """Return the events of a delivery, each in its newest state, in the order in which they opened.
+
+    The one change of an event that was never told before is its opening, even where it has ended meanwhile: who is
+    called reads that it is over.
+    """
+    by_id: dict[str, Event] = {}
+    for row in delivery.rows:
+        by_id[row.event.id] = row.event
+    return sorted(by_id.values(), key=lambda event: event.opened_at)
+
+
+def _merged(delivery: Delivery, events: list[Event], title: str) -> Envelope:
+    first = events[0]
+    data = {
+        "kind": first.kind.value,
+        "camera_id": first.camera_id,
+        "count": len(events),
+        "open": sum(event.state is not EventState.CLOSED for event in events),
+        "since": first.opened_at,
+        "until": delivery.made_at,
+        "text": title,
+        "events": [EVENT.dump_python(event, mode="json") for event in events],
+    }
+    return Envelope(
+        delivery.key, f"{TYPE}{first.kind.value}.merged", first.camera_id, delivery.made_at, data, MERGED_SCHEMA
+    )

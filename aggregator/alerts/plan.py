@@ -1,0 +1,102 @@
+"""Decides how waiting changes become deliveries: at once, or gathered while a cooldown lasts. Pure; loses nothing.
+
+The first alert of a kind at a camera goes out at once and begins the cooldown. What follows is gathered and told as one
+delivery when it ends, which begins the next. Only the end of the one event that began it is not held back: whoever was
+called for one person should hear at once that there is nothing left to see.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from aggregator.alerts.routing import NAMESPACE
+from maskwatch.domain import EventState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from aggregator.alerts.routing import OutboxRow
+    from maskwatch.domain import EventKind
+
+    Group = tuple[str, EventKind]
+    """A camera and a kind of events: what a cooldown is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """The last delivery of a group that called somebody."""
+
+    began_at: float  # wall clock
+    events: frozenset[str]  # ids of the events it told of
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is told to one subscription in one message, once decided never changed: its key is the receiver's too."""
+
+    key: str
+    subscription: str
+    rows: tuple[OutboxRow, ...]
+    made_at: float
+    calls: bool  # begins a cooldown
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of waiting rows; those not named wait on."""
+
+    deliveries: tuple[Delivery, ...]
+    needless: tuple[OutboxRow, ...]  # the end of something that was never told
+
+
+def plan(
+    waiting: Sequence[OutboxRow],
+    *,
+    cooldown_s: float,
+    cooldowns: Mapping[Group, Cooldown],
+    told: Collection[str],
+    now: float,
+) -> Plan:
+    """Decide over all rows of one subscription that are in no delivery yet.
+
+    Args:
+        waiting: in the order in which they came.
+        cooldown_s: of the subscription.
+        cooldowns: the last call of each group.
+        told: events whose opening is in a delivery already.
+        now: wall clock.
+    """
+    opening = {row.event.id for row in waiting if row.event.state is EventState.OPENED} | set(told)
+    needless = tuple(row for row in waiting if row.event.id not in opening)
+    wanted = [row for row in waiting if row.event.id in opening]
+    if not cooldown_s:
+        return Plan(tuple(_delivery([row], now) for row in wanted), needless)
+    deliveries: list[Delivery] = []
+    for group, rows in _grouped(wanted):
+        last = cooldowns.get(group)
+        is_over = last is None or now - last.began_at >= cooldown_s or now < last.began_at  # the clock was set back
+        due = rows if is_over else [row for row in rows if _is_the_end_of(row, last)]
+        if due:
+            deliveries.append(_delivery(due, now))
+    return Plan(tuple(deliveries), needless)
+
+
+def _grouped(rows: Iterable[OutboxRow]) -> Iterator[tuple[Group, list[OutboxRow]]]:
+    def group(row: OutboxRow) -> Group:
+        return row.event.camera_id, row.event.kind
+
+    for key, members in groupby(sorted(rows, key=group), group):  # sorting is stable: the order within stays
+        yield key, list(members)
+
+
+def _is_the_end_of(row: OutboxRow, last: Cooldown | None) -> bool:
+    return last is not None and row.event.state is EventState.CLOSED and last.events == {row.event.id}
+
+
+def _delivery(rows: Sequence[OutboxRow], now: float) -> Delivery:
+    key = rows[0].key if len(rows) == 1 else str(uuid.uuid5(NAMESPACE, "|".join(row.key for row in rows)))
+    calls = any(row.event.state is EventState.OPENED for row in rows)
+    return Delivery(key, rows[0].subscription, tuple(rows), now, calls)
