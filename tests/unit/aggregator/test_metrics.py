@@ -73,7 +73,19 @@ def test_the_page_is_up_to_date(root: Path) -> None:
     assert (root / "docs" / "metrics.md").read_text() == to_markdown()
 
 
-LABELS = {"camera_id", "result", "state", "reason", "kind", "stage", "role", "provider", "provider_asked", "version"}
+LABELS = {
+    "subscription",
+    "camera_id",
+    "result",
+    "state",
+    "reason",
+    "kind",
+    "stage",
+    "role",
+    "provider",
+    "provider_asked",
+    "version",
+}
 
 
 def test_names_follow_the_rules() -> None:
