@@ -120,7 +120,7 @@ class Desk:
     def play(self, story: Coroutine[Any, Any, None]) -> None:
         """Run a test's coroutine, and leave."""
 
-        async def whole() -> None:
+        async def _whole() -> None:
             try:
                 await story
             finally:
@@ -129,6 +129,6 @@ class Desk:
                 await self.dispatcher.close()
 
         try:
-            asyncio.run(whole())
+            asyncio.run(_whole())
         finally:
             self.store.close()

@@ -67,7 +67,7 @@ def test_mqtt_events_standings_and_last_will(broker: Mosquitto) -> None:
     """Events come at QoS 1, how cameras stand is kept by the broker, and when we die it says that we are gone."""
     standing = CameraStanding("door", {"no_mask": 1, "camera_offline": 0})
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = MqttSink(mqtt(broker))
         await sink.show([standing, CameraStanding("gate", {"no_mask": 0})])
         with broker.listener(f"{BASE}/#") as got:
@@ -96,13 +96,13 @@ def test_mqtt_events_standings_and_last_will(broker: Mosquitto) -> None:
             await sink.close()
             assert got.next(f"{BASE}/status").payload == b"offline"
 
-    asyncio.run(story())
+    asyncio.run(_story())
 
 
 def test_mqtt_through_a_broker_that_is_away(broker: Mosquitto) -> None:
     """While the broker is away an attempt fails and says so; when it is back the same sink goes on."""
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = MqttSink(mqtt(broker))
         await sink.send(make_notice())
         broker.kill()
@@ -116,7 +116,7 @@ def test_mqtt_through_a_broker_that_is_away(broker: Mosquitto) -> None:
             assert got.next(f"{BASE}/events/door").payload
         await sink.close()
 
-    asyncio.run(story())
+    asyncio.run(_story())
 
 
 @pytest.mark.parametrize(
@@ -131,20 +131,20 @@ def test_mqtt_that_is_refused_says_why(broker: Mosquitto, changes: dict[str, Any
     if changes.get("to"):
         changes = {"to": f"mqtts://maskwatch:wr0ng@localhost:{broker.port}/x"}
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = MqttSink(mqtt(broker, **changes))
         with pytest.raises(NotDelivered, match=said) as caught:
             await sink.send(make_notice())
         assert "wr0ng" not in str(caught.value)
         await sink.close()
 
-    asyncio.run(story())
+    asyncio.run(_story())
 
 
 def test_home_assistant_finds_the_cameras(broker: Mosquitto) -> None:
     """Each kind of event of a camera is announced as a sensor that reads the camera's topic; one gone is taken back."""
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = MqttSink(mqtt(broker, mqtt={"home_assistant": True}))
         await sink.show([CameraStanding("gate.1", {"no_mask": 0})])
         with broker.listener("homeassistant/#") as got:
@@ -157,7 +157,7 @@ def test_home_assistant_finds_the_cameras(broker: Mosquitto) -> None:
             assert got.next(topic).payload == b""
         await sink.close()
 
-    asyncio.run(story())
+    asyncio.run(_story())
 
 
 def notify(to: str, notice: Notice, **changes: Any) -> None:
@@ -210,7 +210,7 @@ def test_an_apprise_service_that_hangs_is_not_asked_twice() -> None:
         receiver.answers = ["hang"]
         subscription = make_subscription("guard", to=f"apprise:json://localhost:{receiver.port}/x", secret=None)
 
-        async def story() -> None:
+        async def _story() -> None:
             sink = AppriseSink(subscription)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
@@ -218,7 +218,7 @@ def test_an_apprise_service_that_hangs_is_not_asked_twice() -> None:
             with pytest.raises(NotDelivered, match="has not come back"):
                 await sink.send(make_notice())
 
-        asyncio.run(story())
+        asyncio.run(_story())
         assert len(receiver.requests) == 1
 
 

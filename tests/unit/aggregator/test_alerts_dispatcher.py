@@ -18,7 +18,7 @@ def test_a_change_is_sent_once(tmp_path: Path) -> None:
     """What happened is sent once and is not sent again, however often the dispatcher looks."""
     desk = Desk(tmp_path, make_subscription())
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.happen(opened(1))
         desk.happen(opened(1))  # a step that was stored twice
         for _ in range(3):
@@ -28,7 +28,7 @@ def test_a_change_is_sent_once(tmp_path: Path) -> None:
         assert (report.sent, report.queue, report.failing) == (1, 0, False)
         assert report.last_success_at is not None
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Pat
     desk = Desk(tmp_path, make_subscription())
     pauses: list[float] = []
 
-    async def story() -> None:
+    async def _story() -> None:
         await desk.step()
         sink = desk.sinks["desk"]
         sink.failures = [NotDelivered("answered 500")] * 6
@@ -54,14 +54,14 @@ def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Pat
         await desk.step(after_s=1)
         assert (desk.reports()["desk"].failures, desk.reports()["desk"].failing) == (6, False)
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_a_receiver_may_ask_for_a_pause(tmp_path: Path) -> None:
     """The pause that a receiver asks for is kept, up to the longest."""
     desk = Desk(tmp_path, make_subscription())
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.sinks["desk"].failures = [NotDelivered("answered 429", wait_s=7.0)]
         desk.happen(opened(1))
         await desk.step()
@@ -70,14 +70,14 @@ def test_a_receiver_may_ask_for_a_pause(tmp_path: Path) -> None:
         await desk.step(after_s=1)
         assert desk.titles() == ["No mask at door"]
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_a_slow_subscriber_delays_no_other(tmp_path: Path) -> None:
     """While one subscriber takes for ever over its first notice, the other has all of its own."""
     desk = Desk(tmp_path, make_subscription("slow"), make_subscription("quick"))
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.sinks["slow"].gate.clear()
         desk.happen(*(opened(number) for number in range(20)))
         await desk.dispatcher.step()
@@ -88,7 +88,7 @@ def test_a_slow_subscriber_delays_no_other(tmp_path: Path) -> None:
         await desk.step(after_s=1)
         assert len(desk.sinks["slow"].taken) == 20
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path) -> None:
     desk = Desk(tmp_path, make_subscription())
     first = opened(1)
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.sinks["desk"].failures = [NotDelivered("answered 500")]
         desk.happen(first, closed(first), opened(2), opened(3))
         await desk.step()
@@ -104,14 +104,14 @@ def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path) -> None:
         await desk.step(after_s=10)
         assert desk.titles() == ["No mask at door"] * 3 + ["Cleared: No mask at door"]
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_what_is_refused_or_too_late_is_kept(tmp_path: Path) -> None:
     """A refusal is a dead letter at once, a failure when its time is over; both can be sent again or given up."""
     desk = Desk(tmp_path, make_subscription(retry_for="30s"))
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = desk.sinks["desk"]
         sink.failures = [Refused("answered 400")]
         desk.happen(opened(1))
@@ -131,14 +131,14 @@ def test_what_is_refused_or_too_late_is_kept(tmp_path: Path) -> None:
         assert [notice.key for notice in sink.taken] == [dead[0].key]
         assert desk.outbox.listed([DeliveryState.DEAD]) == []
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_when_a_channel_is_back_all_that_waits_is_sent_at_once(tmp_path: Path) -> None:
     """After an outage nothing waits for the end of a long pause once one notice got through."""
     desk = Desk(tmp_path, make_subscription(retry_first="1h", retry_longest="1h", retry_for="1d"))
 
-    async def story() -> None:
+    async def _story() -> None:
         sink = desk.sinks["desk"]
         sink.failures = [NotDelivered("connection refused")] * 3
         for number in range(3):
@@ -149,14 +149,14 @@ def test_when_a_channel_is_back_all_that_waits_is_sent_at_once(tmp_path: Path) -
         await desk.step(after_s=1)
         assert len(sink.taken) == 4
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path) -> None:
     """One call for the first person, one for the three that follow, and every event is in one of them."""
     desk = Desk(tmp_path, make_subscription(cooldown="2m", cleared=False))
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.happen(opened(0))
         await desk.step()
         for number in (20, 40, 60):
@@ -169,7 +169,7 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path) -> None:
         await desk.step(after_s=300)
         assert len(desk.titles()) == 2
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
     first = Desk(tmp_path, make_subscription(cooldown="2m"))
     sent: list[str] = []
 
-    async def killed() -> None:
+    async def _killed() -> None:
         first.happen(opened(0), opened(1))
         first.sinks["desk"].gate.clear()
         await first.dispatcher.step()
@@ -186,10 +186,10 @@ def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()  # what it was sending is never noted
 
-    first.play(killed())
+    first.play(_killed())
     second = Desk(tmp_path, make_subscription(cooldown="2m"), clock=first.clock)
 
-    async def goes_on() -> None:
+    async def _goes_on() -> None:
         second.happen(opened(5))  # must not slip into the message that was on its way
         await second.step()
         assert [notice.key for notice in second.sinks["desk"].taken] == sent
@@ -197,14 +197,14 @@ def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
         await second.step(after_s=121)
         assert second.titles()[1:] == ["No mask at door"]
 
-    second.play(goes_on())
+    second.play(_goes_on())
 
 
 def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
     """An attempt ends with its time-out, and counts as failed."""
     desk = Desk(tmp_path, make_subscription(timeout="100ms"))
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.sinks["desk"].gate.clear()
         desk.happen(opened(1))
         await desk.step()
@@ -214,14 +214,14 @@ def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
         assert report.failing
         assert report.last_success_at is None
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_edited_settings_are_taken_over(tmp_path: Path) -> None:
     """A new subscription gets its channel, one taken away leaves, one that stays as it is keeps its connection."""
     desk = Desk(tmp_path, make_subscription("stays"), make_subscription("goes"))
 
-    async def story() -> None:
+    async def _story() -> None:
         await desk.step()
         before = dict(desk.sinks)
         assert set(desk.reports()) == {"stays", "goes"}
@@ -234,14 +234,14 @@ def test_edited_settings_are_taken_over(tmp_path: Path) -> None:
         await desk.step()
         assert desk.titles("comes") == desk.titles("stays") == ["No mask at door"]
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_a_test_is_marked_and_tried_once(tmp_path: Path) -> None:
     """A test says that it is one; if it fails it is not tried again and leaves no dead letter."""
     desk = Desk(tmp_path, make_subscription())
 
-    async def story() -> None:
+    async def _story() -> None:
         key = desk.outbox.add_test("desk", desk.clock.time())
         await desk.step()
         assert desk.titles() == ["TEST from maskwatch"]
@@ -252,14 +252,14 @@ def test_a_test_is_marked_and_tried_once(tmp_path: Path) -> None:
         found = desk.outbox.find(key)
         assert (found.state, found.error) == (DeliveryState.DISCARDED, "connection refused")
 
-    desk.play(story())
+    desk.play(_story())
 
 
 def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path) -> None:
     """Deliveries that were sent are deleted after days; dead letters stay until a person decides."""
     desk = Desk(tmp_path, make_subscription())
 
-    async def story() -> None:
+    async def _story() -> None:
         desk.happen(opened(1), opened(2))
         desk.sinks["desk"].failures = [Refused("answered 400")]
         await desk.step()
@@ -267,4 +267,4 @@ def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path) -> None:
         assert desk.outbox.listed(list(DeliveryState), "desk") == desk.outbox.listed([DeliveryState.DEAD])
         assert len(desk.outbox.listed([DeliveryState.DEAD])) == 1
 
-    desk.play(story())
+    desk.play(_story())

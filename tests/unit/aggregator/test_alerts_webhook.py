@@ -52,7 +52,7 @@ def send(to: str, *, times: int = 1, **changes: Any) -> None:
     """Send a notice to an address, by a subscription that is changed as said."""
     subscription = make_subscription(to=to, **({"secret": SECRET, "timeout": "2s"} | changes))
 
-    async def go() -> None:
+    async def _go() -> None:
         sink = WebhookSink(subscription, ManualClock(NOW))
         try:
             for _ in range(times):
@@ -60,7 +60,7 @@ def send(to: str, *, times: int = 1, **changes: Any) -> None:
         finally:
             await sink.close()
 
-    asyncio.run(go())
+    asyncio.run(_go())
 
 
 def test_a_web_hook_is_signed(receiver: Receiver) -> None:
@@ -178,11 +178,11 @@ def test_the_address_looked_at_is_the_one_connected_to(receiver: Receiver, monke
     answers = [[(2, 1, 6, "", ("127.0.0.1", receiver.port))]]
     looked: list[str] = []
 
-    async def rebinding(_loop: object, host: str, *_: object, **__: object) -> list[Any]:
+    async def _rebinding(_loop: object, host: str, *_: object, **__: object) -> list[Any]:
         looked.append(host)
         return answers.pop(0) if answers else [(2, 1, 6, "", ("10.255.255.1", 80))]
 
-    monkeypatch.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", rebinding)
+    monkeypatch.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", _rebinding)
     send(receiver.url(host="desk.example"), webhook=PRIVATE)
     assert looked == ["desk.example"]
     assert receiver.requests[0].headers["host"] == f"desk.example:{receiver.port}"
