@@ -37,6 +37,10 @@ LONGEST_STEP_S = 0.5
 
 FIRST_STEP_S = 0.2
 
+DOUBTFUL_INCORRECT = 0.8
+"""Probability under which a face called worn wrongly counts half: that is the call that classifiers get wrong most, of
+bare faces that are tilted or blurred above all."""
+
 FORGET_S = 10.0
 """Time constant with which evidence fades while the face cannot be judged."""
 
@@ -167,4 +171,6 @@ def weight_of(detection: Detection, rule: RuleSettings, min_face_px: float) -> f
         return 0.0
     by_size = min(1.0, detection.height / (1.5 * min_face_px))
     by_score = min(1.0, 0.5 + (detection.face_score - rule.min_face_score) / 0.1)
-    return by_size * by_score
+    is_doubtful = detection.probabilities.get(_INCORRECT, 1.0) < DOUBTFUL_INCORRECT
+    by_state = 0.5 if detection.state is MaskState.INCORRECT and is_doubtful else 1.0
+    return by_size * by_score * by_state

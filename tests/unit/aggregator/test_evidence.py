@@ -179,6 +179,8 @@ def test_a_long_gap_is_not_counted_as_held() -> None:
         pytest.param({"face_score": 0.75}, 0.4, 0.6, id="just a face"),
         pytest.param({"state": MaskState.UNKNOWN}, 0, 0, id="unknown"),
         pytest.param({"box": (0.0, 0.0, 20.0, 23.0)}, 0, 0, id="too small"),
+        pytest.param({"state": MaskState.INCORRECT, "probabilities": {"incorrect": 0.7}}, 0.5, 0.5, id="hardly wrong"),
+        pytest.param({"state": MaskState.INCORRECT, "probabilities": {"incorrect": 0.9}}, 1.0, 1.0, id="surely wrong"),
         pytest.param({"box": (0.0, 0.0, 20.0, 24.0)}, 0.6, 0.7, id="just large enough"),
     ],
 )
