@@ -88,7 +88,7 @@ class Viewer:
         for camera in self.cameras:
             picture = pictures.get(camera)
             number, at = self.sent.get(camera, (-1, float("-inf")))
-            if picture is not None and picture.number != number and now - at >= self.every_s:
+            if picture is not None and picture.number != number and now - at >= 0.9 * self.every_s:
                 self.sent[camera] = (picture.number, now)
                 found.append((camera, picture))
         return found
@@ -107,6 +107,7 @@ class Views:
         self._pictures: dict[str, Picture] = {}
         self._count = 0
         self._renewed_at: dict[str, float] = {}
+        self._kept_at: dict[str, float] = {}
         self._closed = False
 
     async def follow(self, cameras: Iterable[str], *, is_small: bool, every_s: float) -> AsyncGenerator[bytes]:
@@ -164,15 +165,16 @@ class Views:
             while self._viewers:
                 await self.step()
         finally:
-            self._positions, self._pictures, self._renewed_at = {}, {}, {}
+            self._positions, self._pictures, self._renewed_at, self._kept_at = {}, {}, {}, {}
 
     async def step(self) -> None:
         """Renew what is wanted, read once, and wake whom it concerns."""
         wanted = frozenset[str]().union(*(viewer.cameras for viewer in self._viewers))
-        small = frozenset[str]().union(*(viewer.cameras for viewer in self._viewers if viewer.is_small))
+        small = {camera: viewer.every_s for viewer in self._viewers if viewer.is_small for camera in viewer.cameras}
+        full = frozenset[str]().union(*(viewer.cameras for viewer in self._viewers if not viewer.is_small))
         self._pictures = {camera: picture for camera, picture in self._pictures.items() if camera in wanted}
         try:
-            fresh = await asyncio.to_thread(self._read, wanted, small)
+            fresh = await asyncio.to_thread(self._read, wanted, full, small)
         except BusUnavailable:
             await asyncio.sleep(AWAY_PAUSE_S)
             return
@@ -182,8 +184,12 @@ class Views:
                 viewer.woken.set()
         await asyncio.sleep(REST_S)
 
-    def _read(self, wanted: frozenset[str], small: frozenset[str]) -> dict[str, Picture]:
-        """Return the newest picture of each camera that has a new one; blocks for up to READ_WAIT_S."""
+    def _read(self, wanted: frozenset[str], full: frozenset[str], small: dict[str, float]) -> dict[str, Picture]:
+        """Return the newest picture of each camera that has a new one; blocks for up to READ_WAIT_S.
+
+        Where only walls look, pictures that come sooner than a wall shows them are left out: making them smaller is
+        what costs most here.
+        """
         self._renew([camera for camera in wanted if self._is_due(camera)])
         positions = {views_stream(camera): self._positions.get(camera, BEGINNING) for camera in wanted}
         entries = self._bus.read_after(positions, count=FEW, block_s=READ_WAIT_S)
@@ -194,6 +200,10 @@ class Views:
             if entry is None:
                 continue
             self._positions[camera] = entry.id
+            now = self._clock.monotonic()
+            if camera not in full and now - self._kept_at.get(camera, float("-inf")) < small.get(camera, 0.0):
+                continue
+            self._kept_at[camera] = now
             try:
                 message = ViewMessage.from_fields(entry.fields)
             except BadMessage as error:

@@ -99,6 +99,7 @@ def page_in(folder: Path, settings: str = "") -> Iterator[Page]:
         yield page
     finally:
         page.site.close()
+        page.store.close()
 
 
 def write_token(client: TestClient) -> dict[str, str]:
