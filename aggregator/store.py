@@ -55,7 +55,7 @@ class Step:
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
-        return bool(self.folds or self.events or self.minutes)
+        return bool(self.folds or self.events or self.minutes or self.pictures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ COMMANDS = {
     "events": "watch",
     "subscribe": "watch",
     "alerts": "alerts",
+    "picture": "privacy",
+    "privacy": "privacy",
     "health": "health",
     "check-config": "check",
     "schema": "check",
