@@ -141,6 +141,13 @@ class Readings:
             if report.last_success_at is not None:
                 self._set("subscription_last_success_seconds", report.last_success_at, name)
 
+    def add_retention(self, deleted: Mapping[str, int], ended_at: float | None) -> None:
+        """Read off what was deleted because its time was over, and when nothing was left to delete."""
+        for kind, count in deleted.items():
+            self._set("retention_deleted_total", count, kind)
+        if ended_at is not None:
+            self._set("retention_age_seconds", ended_at)
+
     def add_bus(self, info: BusInfo | None) -> None:
         """Read off the bus itself; None if it is away."""
         self._set("bus_up", info is not None)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator import store_pictures
 from aggregator.database import FILE_NAME, Database, open_database
 from aggregator.store_outbox import add_rows
-from aggregator.tables import events, folds, history, marks, minutes
+from aggregator.tables import events, folds, history, minutes
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import event_from_json, event_to_json
 
@@ -166,15 +166,6 @@ class Store:
             for camera, name, count in connection.execute(wanted.group_by(minutes.c.camera_id, minutes.c.what)):
                 summed.setdefault(camera, {})[name.removeprefix(f"{what}_")] = int(count)
         return summed
-
-    def forget_history(self, before: float) -> int:
-        """Delete closed events, their history and minutes from before a wall-clock time; returns how many events."""
-        over = select(events.c.id).where(events.c.closed_at < before)
-        with self.database.writing() as connection:
-            connection.execute(delete(history).where(history.c.event_id.in_(over), history.c.published.is_(True)))
-            connection.execute(delete(marks).where(marks.c.event_id.in_(over)))
-            connection.execute(delete(minutes).where(minutes.c.minute < before // 60))
-            return connection.execute(delete(events).where(events.c.closed_at < before)).rowcount
 
     def picture_of(self, event_id: str) -> Picture | None:
         """Return the picture of an episode, None if it has none (any more)."""

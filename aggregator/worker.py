@@ -18,6 +18,7 @@ from aggregator.fold import VERSION, Fold
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals
 from aggregator.readings import Readings, time_stages
+from aggregator.retention import Retention
 from aggregator.store import Step, StoredFold
 from aggregator.worker_use import ProcessorTime
 from maskwatch.contracts import (
@@ -120,6 +121,8 @@ class AggregatorWorker:
         self._settings = settings
         self._heartbeat = heartbeat
         self._shard = Shard.parse(shard)
+        # One shard deletes for all: what is due is due for each of them.
+        self._retention = Retention(store=store, bus=bus, clock=clock) if self._shard.index == 0 else None
         self._watch = watch
         self._folds: dict[str, Fold] = {}
         self._positions: dict[str, str] = {}
@@ -157,6 +160,8 @@ class AggregatorWorker:
             entries = self._read()
             self._store_step(entries, self._fold(self._decode(entries)))
             self._publish()
+            if self._retention is not None:
+                self._retention.step(self._settings.retention)
             self._stepped_at = self._clock.time()
             self._show()
             self._refuse_babble()
@@ -388,6 +393,8 @@ class AggregatorWorker:
         if self._shard.index == 0:  # one of the shards shows what is no camera's
             readings.add_channels(_readable(self._bus.table(CHANNELS_TABLE), channel_from_json).values())
         readings.add_bus(self._bus.info())
+        if self._retention is not None:
+            readings.add_retention(self._retention.deleted, self._retention.ended_at)
         readings.add_self(self._stepped_at, self._bad_messages)
         readings.add_space(self._measure(now))
         self._metrics.show(readings.samples)

@@ -147,6 +147,18 @@ METRICS = (
     ),
     Metric("maskwatch_episodes_open", Kind.GAUGE, "Episodes open now, by kind.", (*CAMERA, "kind")),
     Metric(
+        "maskwatch_retention_deleted_total",
+        Kind.COUNTER,
+        "What was deleted because its time was over, since the aggregator started: events, pictures, alerts and "
+        "stream (changes of events on the bus).",
+        ("kind",),
+    ),
+    Metric(
+        "maskwatch_retention_age_seconds",
+        Kind.AGE,
+        "Seconds since nothing was left to delete. Grows where deleting fails, or does not keep up.",
+    ),
+    Metric(
         "maskwatch_stage_seconds",
         Kind.HISTOGRAM,
         "Seconds a live frame spends in each stage: ingest (decoded to on the bus), queue (on the bus to picked up), "

@@ -16,6 +16,7 @@ from maskwatch.schedule import Schedule, time_zone
 from maskwatch.secrecy import hide_credentials
 from maskwatch.settings_dashboard import DashboardSettings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
+from maskwatch.settings_retention import RetentionSettings
 from maskwatch.settings_subscriptions import SubscriptionSettings
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -359,6 +360,7 @@ class Settings(Frozen):
     """IANA name of the zone whose clocks schedules and quiet hours are written in, such as Europe/Berlin."""
     rule: RuleSettings = RuleSettings()
     privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
     dashboard: DashboardSettings = DashboardSettings()
     subscriptions: tuple[SubscriptionSettings, ...] = Field((), max_length=100)

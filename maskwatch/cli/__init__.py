@@ -35,6 +35,7 @@ COMMANDS = {
     "store": "store",
     "backup": "store",
     "restore": "store",
+    "erase": "erase",
     "image": "pictures",
     "video": "pictures",
     "demo": "demo",

@@ -83,17 +83,6 @@ def test_cameras_taken_away_are_known(store: Store) -> None:
     assert store.active() == ["door", "gate"]
 
 
-def test_history_is_forgotten(store: Store) -> None:
-    """What was closed before a time is deleted for good; what is open or newer stays, and so do the numbers."""
-    old = make_event(id="old", state=EventState.CLOSED, closed_at=NOW - 900)
-    store.commit(Step((), [old, make_event(id="open")], {("door", 1, "people_mask"): 1}))
-    store.mark_published([1, 2])
-    assert store.forget_history(NOW - 60) == 1
-    assert [each.id for each in store.events()] == ["open"]
-    assert [told.number for told in store.history_after(0)] == [2]
-    assert list(store.counts("door", 0)) == []
-
-
 def test_another_process_reads_while_one_writes(store: Store, tmp_path: Path, store_url: str) -> None:
     """A reader sees what is committed, also while a transaction is open."""
     store.commit(Step((), [make_event(id="a")]))

@@ -17,6 +17,7 @@ from aggregator.store import Step, open_store
 from maskwatch.cli import command
 from maskwatch.cli.process import wait_for_store
 from maskwatch.clock import ManualClock
+from maskwatch.domain import EventState
 from maskwatch.errors import ConfigError, StoreNotReady
 from maskwatch.heartbeat import Stop
 from tests.builders import NOW, make_event
@@ -178,3 +179,29 @@ def test_the_commands_named_for_postgresql_work(tmp_path: Path, postgres: Postgr
     store = open_store(tmp_path, url)
     assert [each.id for each in store.events()] == ["kept"]
     store.close()
+
+
+def test_erase_asks_deletes_and_tells(site: list[str], tmp_path: Path, store_url: str) -> None:
+    """`maskwatch erase` names what it would delete, deletes it when told to, and says how much of what."""
+    event = make_event(state=EventState.CLOSED, closed_at=NOW + 5, updated_at=NOW + 5)
+    store = open_store(tmp_path / "data", store_url)
+    store.commit(Step((), [event], {("door", int(NOW // 60), "people_mask"): 3}))
+    span = ["--camera", "do*", "--from", "2023-11-14T22:00", "--to", "2023-11-14T23:00"]
+    refused = CliRunner().invoke(command, ["erase", *site, *span], input="n\n")
+    assert "Delete everything of door from 2023-11-14T22:00:00+00:00 to 2023-11-14T23:00:00+00:00?" in refused.output
+    assert len(store.events()) == 1
+    said = call("erase", *site, *span, "--yes")
+    assert [line.split()[:2] for line in said.splitlines() if line.startswith(("events", "minutes"))] == [
+        ["events", "1"],
+        ["minutes", "1"],
+    ]
+    assert store.events() == []
+    store.close()
+    when = span[2:]
+    for wrong, why in [
+        (["--camera", "gate", *when], "nothing is kept of gate"),
+        (["--camera", "door", "--from", "soon"], "is no moment"),
+        (["--camera", "door", "--from", "1h", "--to", "2h"], "is not before"),
+    ]:
+        with pytest.raises(ConfigError, match=why):
+            call("erase", *site, *wrong, "--yes")

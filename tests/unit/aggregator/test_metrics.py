@@ -39,6 +39,7 @@ def filled(registry: CollectorRegistry) -> Metrics:
     readings.add_processor_time({"detect": 3.0})
     readings.add_space(Space(store=1, disk_free=2, disk_size=3))
     readings.add_channels([make_channel_report()])
+    readings.add_retention({"events": 1}, NOW)
     readings.add_self(NOW + 4, 0)
     metrics.show(readings.samples)
     metrics.observe("maskwatch_stage_seconds", 0.2, "judge")
