@@ -38,9 +38,6 @@ VALUES: dict[tuple[str, str], set[Any]] = {
 }
 """What labels with few values can be."""
 
-AWAITED: dict[str, tuple[str, ...]] = {}
-"""Metrics that dashboards and alerts know already, and the table not yet."""
-
 VARIABLES = {
     "$__rate_interval": "1m",
     "$__interval": "1m",
@@ -160,7 +157,6 @@ def exported() -> Exported:
 
 
 def _scraped() -> Iterator[tuple[str, Labels]]:
-    yield from ((name, SCRAPED | set(labels)) for name, labels in AWAITED.items())
     for metric in METRICS:
         labels = SCRAPED | set(metric.labels)
         if metric.kind is Kind.HISTOGRAM:

@@ -13,8 +13,7 @@ from aggregator.pipeline_health import Trouble
 from dashboard.grafana.__main__ import HERE, written
 from dashboard.grafana.board import WINDOWS
 from dashboard.grafana.thresholds import thresholds
-from maskwatch.metrics import METRICS
-from tests.promql import AWAITED, TROUBLES, NotExported, exported, filled_in, rules, template_labels
+from tests.promql import TROUBLES, NotExported, exported, filled_in, rules, template_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,11 +154,6 @@ def test_what_is_not_exported_is_noticed(expr: str, why: str) -> None:
     """A wrong metric, label or value, and series that can never meet, are errors."""
     with pytest.raises(NotExported, match=why):
         EXPORTED.labels(expr)
-
-
-def test_what_is_awaited_has_not_come() -> None:
-    """A metric that the table has is not awaited any more."""
-    assert not AWAITED.keys() & {each.name for each in METRICS}
 
 
 def test_words_for_troubles_are_the_code_s() -> None:
