@@ -1,13 +1,15 @@
 """Pages that are tables, written on the server: reports and the system."""
 
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from dashboard.api.reports import rows_of
-from dashboard.parts import Asked, Someone
+from dashboard.parts import Admin, Asked, Someone
 from dashboard.reporting import By, ReportRow
 from dashboard.templating import render
 
@@ -45,6 +47,20 @@ def reports(
         query=query,
         cameras=cameras,
     )
+
+
+@router.get("/subscriptions")
+def subscriptions(request: Request, parts: Asked, visitor: Admin) -> Response:
+    """Show whether alerts get through: for admins, as they belong to no camera."""
+    del visitor
+    site = parts.site
+    zone = ZoneInfo(site.settings.time_zone)
+
+    def clock(seconds: float) -> str:
+        return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    now = site.clock.time()
+    return render(request, site, "subscriptions", channels=site.channels(), now=now, clock=clock)
 
 
 @router.get("/system")

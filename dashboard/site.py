@@ -13,10 +13,12 @@ from dashboard.intervals import compliance
 from dashboard.moments import day_of
 from maskwatch.contracts import (
     CAMERAS_TABLE,
+    CHANNELS_TABLE,
     LEDGERS_TABLE,
     PEOPLE_TABLE,
     WORKERS_TABLE,
     camera_from_json,
+    channel_from_json,
     ledger_from_json,
     people_from_json,
     worker_from_json,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from aggregator.store import Store
     from maskwatch.bus import Bus
     from maskwatch.clock import Clock
-    from maskwatch.contracts import LedgerReport, WorkerReport
+    from maskwatch.contracts import ChannelReport, LedgerReport, WorkerReport
     from maskwatch.domain import CameraReport, Event
     from maskwatch.settings import Settings
 
@@ -113,6 +115,10 @@ class Site:
     def ledgers(self) -> dict[str, LedgerReport]:
         """Return the frame ledgers by camera."""
         return _rows(self.bus.table(LEDGERS_TABLE), ledger_from_json)
+
+    def channels(self) -> list[ChannelReport]:
+        """Return what the dispatcher last said of each subscription."""
+        return list(_rows(self.bus.table(CHANNELS_TABLE), channel_from_json).values())
 
     def open_events(self) -> list[Event]:
         """Return the events that are open now."""

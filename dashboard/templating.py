@@ -22,6 +22,7 @@ MENU = {
     "wall": "/",
     "events": "/events",
     "reports": "/reports",
+    "subscriptions": "/subscriptions",
     "system": "/system",
 }
 """The pages, in the order of their use."""

@@ -45,7 +45,7 @@ async def follow(
     store = await asyncio.to_thread(parts.site.store)
     number = await asyncio.to_thread(store.last_number) if after is None else after
 
-    def is_wanted(told: Told) -> bool:
+    def _is_wanted(told: Told) -> bool:
         event = told.event
         return (
             visitor.may_see(event.camera_id)
@@ -56,7 +56,7 @@ async def follow(
     with parts.hub.listen(visitor) as listener:
         while not parts.hub.closed:
             told = await asyncio.to_thread(store.history_after, number, AT_ONCE)
-            for each in filter(is_wanted, told):
+            for each in filter(_is_wanted, told):
                 data = event_to_cloudevent(each.event).decode()
                 yield {"id": str(each.number), "event": each.event.kind.value, "data": data}
             number = told[-1].number if told else number

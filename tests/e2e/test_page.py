@@ -36,7 +36,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("/", "/events", "/reports", "/system", "/cameras/lobby")
+PAGES = ("/", "/events", "/reports", "/subscriptions", "/system", "/cameras/lobby")
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PHONE = {"width": 390, "height": 844}
 

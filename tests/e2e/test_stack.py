@@ -53,7 +53,7 @@ def test_a_bare_face_becomes_an_event_and_moves_the_metric(tmp_path: Path) -> No
         assert stack.status()["well"]
         assert "lobby" in stack.run("status")
         assert "no_mask" in stack.run("events")
-        assert stack.run("health").count("last turn") == 3
+        assert stack.run("health").count("last turn") == 5
 
 
 def test_cameras_come_and_go_while_it_runs(tmp_path: Path) -> None:

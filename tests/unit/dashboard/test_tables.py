@@ -9,7 +9,15 @@ import pytest
 
 from aggregator.store import Step
 from dashboard.texts import load_texts
-from maskwatch.contracts import LEDGERS_TABLE, WORKERS_TABLE, ledger_to_json, worker_to_json
+from maskwatch.contracts import (
+    CHANNELS_TABLE,
+    LEDGERS_TABLE,
+    WORKERS_TABLE,
+    ChannelReport,
+    channel_to_json,
+    ledger_to_json,
+    worker_to_json,
+)
 from tests.builders import NOW, make_ledger_report, make_worker_report
 
 if TYPE_CHECKING:
@@ -88,6 +96,18 @@ def test_the_pages_show_what_there_is(page: Page) -> None:
     assert "rtsp://***@192.0.2.1/live" in setup["yaml"]
     assert "s3cret" not in setup["yaml"] + "".join(answer.text for answer in pages.values())
     assert client.get("/cameras/nowhere").status_code == 404
+
+
+def test_a_failing_channel_is_said(guarded: Page) -> None:
+    """An admin sees that alerts do not get through, and why; a viewer sees neither the page nor its link."""
+    report = ChannelReport("desk", "webhook", "https://desk.example", NOW, queue=3, failing=True, last_error="503")
+    guarded.bus.put(CHANNELS_TABLE, "desk", channel_to_json(report))
+    text = guarded.log_in("chief").get("/subscriptions").text
+    assert "failing" in text
+    assert "503" in text
+    guard = guarded.log_in("guard")
+    assert guard.get("/subscriptions").status_code == 403
+    assert "/subscriptions" not in guard.get("/").text
 
 
 def test_a_viewer_does_not_see_the_set_up(guarded: Page) -> None:
