@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := deploy/requirements/dev.txt
 
-.PHONY: help venv test unit check static docs demo bench lock clean
+.PHONY: help venv test unit check static docs demo bench image sbom lock clean
 
 help:
 	@echo "make demo   the whole system on a demo camera, until Ctrl-C"
@@ -13,6 +13,7 @@ help:
 	@echo "make unit   the tests that need no server: seconds"
 	@echo "make docs   write docs/settings.md, docs/metrics.md and the schemas of settings and events from the code"
 	@echo "make bench  eight RTSP cameras for five minutes: latency, drops, memory, processor"
+	@echo "make image  the CPU image, with the sizes of its layers and of what is in it; make sbom lists every package"
 	@echo "make lock   pin the newest versions that fit pyproject.toml"
 	@echo "make venv, make static, make clean"
 
@@ -56,12 +57,22 @@ docs: .venv/.dev
 	$(BIN)/python -m maskwatch.docs_settings --schema > docs/settings.schema.json
 	$(BIN)/python -m maskwatch.metrics > docs/metrics.md
 	$(BIN)/maskwatch schema --events > docs/event.schema.json
+	sha256sum detector/models/*.onnx > deploy/models.sha256
 
 demo: .venv/.demo
 	$(BIN)/maskwatch demo
 
 bench: .venv/.dev
 	$(BIN)/python -m tests.bench.many_cameras
+
+# BUILDER=buildah where there is no Docker.
+BUILDER ?= docker
+image:
+	$(BUILDER) build -f deploy/Dockerfile -t maskwatch:cpu --build-arg REVISION=$$(git rev-parse --short HEAD) .
+	sh deploy/image-sizes.sh $(BUILDER) maskwatch:cpu
+
+sbom: .venv/.dev
+	$(BIN)/python deploy/sbom.py > sbom.cdx.json
 
 lock: | $(BIN)/python
 	$(BIN)/python deploy/requirements/lock.py

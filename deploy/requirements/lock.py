@@ -12,6 +12,7 @@ FILES = {
     "cpu.txt": "cpu,postgres",
     "gpu.txt": "gpu,postgres",
     "gpu-cuda12.txt": "gpu-cuda12,postgres",
+    "training.txt": "cpu,training,postgres",
     "dev.txt": "cpu,dev,training,demo,postgres",
 }
 HEAD = "# Pinned by `make lock` for Linux x86-64, Python 3.11: maskwatch[{extras}]\n"
