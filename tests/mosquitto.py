@@ -90,6 +90,7 @@ class Mosquitto:
         finally:
             client.disconnect()
             client.loop_stop()
+            client._sock_close()
 
     def _listens(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):

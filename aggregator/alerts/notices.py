@@ -33,11 +33,11 @@ def compose(delivery: Delivery, subscription: SubscriptionSettings, zone: str, p
     events = newest(delivery)
     words = describe(events, until=delivery.made_at, zone=zone)
     last = events[-1]
-    link = f"{subscription.page}/events/{last.id}" if subscription.page else ""
+    link = f"{subscription.page}/events?camera={last.camera_id}" if subscription.page else ""
     outside = envelope(last) if len(events) == 1 else _merged(delivery, events, words.title)
     extra: dict[str, Any] = {"link": link} if link else {}
     if subscription.picture is PictureMode.LINK and picture is not None:
-        extra["picture"] = f"{subscription.page}/events/{last.id}/picture"
+        extra["picture"] = f"{subscription.page}/api/v1/events/{last.id}/picture.jpg"
     elif subscription.picture is PictureMode.ATTACH and picture is not None:
         extra["picture"] = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
     return Notice(

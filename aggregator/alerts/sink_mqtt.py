@@ -185,6 +185,7 @@ class MqttSink:
             with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
                 async with asyncio.timeout(LEAVE_WITHIN_S):
                     await client.__aexit__(None, None, None)
+            client._client._sock_close()  # noqa: SLF001  a connection that was refused or broke is left open else
 
 
 async def _until_lost(client: aiomqtt.Client) -> None:

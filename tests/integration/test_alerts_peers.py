@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from aggregator.alerts.sink import Notice
     from maskwatch.settings_subscriptions import SubscriptionSettings
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # aiomqtt leaves the sockets of connections that broke or were refused to the garbage collector
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 BASE = "site/maskwatch"
 JPEG = b"\xff\xd8\xff\xe0 not a picture, but who looks \xff\xd9"

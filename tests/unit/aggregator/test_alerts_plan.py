@@ -209,7 +209,7 @@ def test_pictures_and_links() -> None:
         return found
 
     assert data(b"JPEG", picture="attach")["picture"] == "data:image/jpeg;base64,SlBFRw=="
-    assert data(b"JPEG", picture="link")["picture"] == "https://page.example/events/event-1/picture"
-    assert data(b"JPEG", picture="none")["link"] == "https://page.example/events/event-1"
+    assert data(b"JPEG", picture="link")["picture"] == "https://page.example/api/v1/events/event-1/picture.jpg"
+    assert data(b"JPEG", picture="none")["link"] == "https://page.example/events?camera=door"
     assert "picture" not in data(b"JPEG")
     assert "picture" not in data(None, picture="attach")
