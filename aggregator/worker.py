@@ -82,9 +82,6 @@ EVERY_S = 1.0
 SPACE_EVERY_S = 10.0
 """How often the sizes of store and disk are looked at."""
 
-FORGET_EVERY_S = 60.0
-"""How often pictures that are too old are looked for."""
-
 AWAY_PAUSE_S = 0.5
 BAD_MESSAGES_LIMIT = 100
 """Bad messages in a row after which the worker ends: something speaks another language on this bus."""
@@ -130,7 +127,6 @@ class AggregatorWorker:
         self._workers: dict[str, WorkerReport] = {}
         self._pictures = EpisodePictures(bus=bus, mode=settings.privacy.mode)
         self._purge_due = True  # pictures that the privacy mode does not allow (any more)
-        self._forgot_at = float("-inf")
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
@@ -213,19 +209,13 @@ class AggregatorWorker:
             fold.follow(settings.rule_of(camera), self._limits(camera), settings.time_zone, privacy=settings.privacy)
 
     def _purge(self) -> None:
-        """Delete pictures that the privacy mode does not allow any more, and once a minute those that are too old."""
-        privacy, now = self._settings.privacy, self._clock.monotonic()
-        mode = privacy.mode
+        """Delete pictures that are there from a time in which the privacy mode allowed them."""
+        mode = self._settings.privacy.mode
         if self._purge_due and mode is not PrivacyMode.PICTURES:
             gone = self._store.forget_pictures(clear_only=mode is PrivacyMode.ALERTS)
             if gone:
                 log.info("privacy mode %s: %d pictures deleted", mode, gone)
         self._purge_due = False
-        if now - self._forgot_at >= FORGET_EVERY_S:
-            self._forgot_at = now
-            gone = self._store.forget_pictures(before=self._clock.time() - 3600.0 * privacy.pictures_kept_h)
-            if gone:
-                log.info("%d pictures older than %g h deleted", gone, privacy.pictures_kept_h)
 
     def _take_up(self, camera: str) -> None:
         """Continue a camera's fold where it was stored, or begin it."""

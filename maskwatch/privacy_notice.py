@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, assert_never
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maskwatch.settings_privacy import PrivacySettings
 
 
-def what_is_kept(privacy: PrivacySettings) -> list[str]:
-    """Return what is kept of people, where and for how long, one sentence each.
+def what_is_kept(privacy: PrivacySettings, pictures_hours: float = 72.0) -> list[str]:
+    """Return what is kept of people and for how long, one sentence each; `pictures_hours` is that of the retention.
 
     >>> from maskwatch.settings_privacy import PrivacySettings
     >>> what_is_kept(PrivacySettings())[0]
     'Camera pictures are judged in memory and gone within seconds; none is recorded.'
     """
     said = ["Camera pictures are judged in memory and gone within seconds; none is recorded."]
-    hours = f"{privacy.pictures_kept_h:g} hours"
+    hours = f"{pictures_hours:g} hours"
     match privacy.mode:
         case PrivacyMode.STATISTICS:
             said += [
@@ -51,16 +53,16 @@ def what_is_kept(privacy: PrivacySettings) -> list[str]:
     return said
 
 
-def notice(privacy: PrivacySettings, *, who: str, contact: str, purpose: str) -> str:
+def notice(kept: Sequence[str], *, who: str, contact: str, purpose: str) -> str:
     """Return the text to hang at the door, as lines of plain text.
 
     Args:
-        privacy: the settings that hold.
+        kept: as `what_is_kept` says it.
         who: is responsible for the cameras.
         contact: where people ask, object, or have their data deleted.
         purpose: what the cameras are for.
     """
     lines = ["CAMERAS LOOK FOR FACE MASKS HERE", "", f"Responsible: {who}", f"Purpose: {purpose}", ""]
-    lines += [f"- {sentence}" for sentence in what_is_kept(privacy)]
+    lines += [f"- {sentence}" for sentence in kept]
     lines += ["", f"Questions, objections, deletion of your data: {contact}"]
     return "\n".join(lines)

@@ -37,9 +37,6 @@ class PrivacySettings(Frozen):
     """Mode `statistics`: fewer people than this are never published as a count of their own: they wait, and are
     published together with those of later intervals."""
 
-    pictures_kept_h: float = Field(72.0, gt=0, le=8760)
-    """Hours after which the picture of an episode is deleted. Beyond 72 data protection authorities ask for reasons."""
-
     @model_validator(mode="after")
     def _was_asked_for(self) -> PrivacySettings:
         if self.mode is PrivacyMode.PICTURES and len(self.i_have_a_legal_basis.split()) < LEAST_WORDS:

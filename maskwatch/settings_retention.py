@@ -13,7 +13,7 @@ class RetentionSettings(Frozen):
     events_hours: float = Field(72.0, ge=1, le=87_600)
     """Hours after its end for which an event is kept, with its history and what people said of it."""
     pictures_hours: float = Field(72.0, ge=1, le=87_600)
-    """Hours for which the picture of an episode is kept."""
+    """Hours for which the picture of an episode is kept. Beyond 72 data protection authorities ask for reasons."""
     minutes_days: float = Field(400.0, ge=1, le=3650)
     """Days for which the counts of each minute are kept, of which reports are made. They hold numbers only."""
     alerts_hours: float = Field(72.0, ge=1, le=87_600)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskwatch.cli.process import config_option, data_dir_option
+from maskwatch.cli.process import config_option, data_dir_option, store_url
 from maskwatch.errors import ConfigError
 from maskwatch.settings_file import load_settings
 
@@ -25,7 +25,7 @@ def picture(event_id: str, output: Path, data_dir: Path) -> None:
     """Write the picture of an episode to a file; `maskwatch events` shows the ids."""
     from aggregator.store import open_store
 
-    store = open_store(data_dir, create=False)
+    store = open_store(data_dir, store_url(None, data_dir), create=False)
     try:
         found = store.picture_of(event_id)
     finally:
@@ -55,10 +55,11 @@ def privacy(config: Path, as_notice: bool, who: str, contact: str, purpose: str)
     """Say in plain words what is kept of people under the settings, where and for how long."""
     from maskwatch.privacy_notice import notice, what_is_kept
 
-    settings = load_settings(config).privacy
+    settings = load_settings(config)
+    kept = what_is_kept(settings.privacy, settings.retention.pictures_hours)
     if as_notice:
-        click.echo(notice(settings, who=who, contact=contact, purpose=purpose))
+        click.echo(notice(kept, who=who, contact=contact, purpose=purpose))
         return
-    click.echo(f"privacy mode: {settings.mode}")
-    for sentence in what_is_kept(settings):
+    click.echo(f"privacy mode: {settings.privacy.mode}")
+    for sentence in kept:
         click.echo(f"- {sentence}")

@@ -170,17 +170,6 @@ def test_a_stricter_mode_deletes_what_it_does_not_allow(
     assert (bench.store.picture_of(event) is not None) is left
 
 
-def test_pictures_go_when_their_time_is_up(bench: Bench) -> None:
-    """A picture is there for 72 hours, and no minute longer than one."""
-    event = watch(bench)
-    assert bench.store is not None
-    bench.steps(advance=71.9 * 3600)
-    bench.steps(advance=0.2 * 3600)
-    assert bench.store.picture_of(event) is not None
-    bench.steps()
-    assert bench.store.picture_of(event) is None
-
-
 def test_deleted_pictures_are_gone_from_the_disk(bench: Bench, tmp_path: Path) -> None:
     """After a picture was deleted its bytes are in no file of the data directory."""
     event = watch(bench)

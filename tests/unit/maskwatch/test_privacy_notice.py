@@ -20,19 +20,20 @@ BASIS = "Works agreement 12/2026, section 4"
     ("settings", "said", "never"),
     [
         pytest.param({"mode": "statistics", "least_people": 7}, "7 people and more", "is kept for", id="statistics"),
-        pytest.param({"pictures_kept_h": 24}, "24 hours. Every face", "with clear faces", id="alerts"),
+        pytest.param({}, "24 hours. Every face", "with clear faces", id="alerts"),
         pytest.param({"mode": "pictures", "i_have_a_legal_basis": BASIS}, BASIS, "grey", id="pictures"),
     ],
 )
 def test_each_mode_says_what_it_does(settings: dict[str, Any], said: str, never: str) -> None:
     """The sentences name the mode's pictures, times and group sizes, and the notice holds them all."""
     kept = PrivacySettings(**settings)
-    text = " ".join(what_is_kept(kept))
+    said_of_it = what_is_kept(kept, 24.0)
+    text = " ".join(said_of_it)
     assert said in text
     assert never not in text
     assert "Nobody is identified" in text
-    hung_up = notice(kept, who="Mill Ltd", contact="dpo@mill.example", purpose="hygiene")
-    assert all(each in hung_up for each in (*what_is_kept(kept), "Mill Ltd", "dpo@mill.example", "hygiene"))
+    hung_up = notice(said_of_it, who="Mill Ltd", contact="dpo@mill.example", purpose="hygiene")
+    assert all(each in hung_up for each in (*said_of_it, "Mill Ltd", "dpo@mill.example", "hygiene"))
 
 
 def test_the_command_reads_the_settings(tmp_path: Any) -> None:
