@@ -62,6 +62,9 @@ CLOCK_SLACK_S = 1.0
 UNWATCHED_S = 10.0
 """Seconds for which a live camera's pictures may go unjudged until nothing is known of its people any more."""
 
+LOOKED_S = 2.0
+"""Seconds between two pictures for which a camera counts as looked at; longer ones were not."""
+
 UNWATCHED = "unwatched"
 WINDOW_MINUTES = 15
 
@@ -246,8 +249,11 @@ class Fold:
             self._end_people(LEFT)
             self._tracks.clear()
             state.at = at
-        at = state.at = max(at, state.at or at)
+        before, state.at = state.at, max(at, state.at or at)
+        at = state.at
         self._count("observations")
+        if before is not None and not state.frozen:
+            self._count_time(before, at)
         if observation.unchanged:
             self._count("unchanged")
         if not state.frozen:  # a picture that stands still says nothing about now
@@ -379,6 +385,9 @@ class Fold:
         if self.counts_only and event.people is not None and event.people < self.privacy.least_people:
             event = replace(event, people=None, share=None)  # a crowd that has become a small group
         self._events.append(event)
+        if event.state is not EventState.UPDATED:
+            ended_at = event.opened_at if event.closed_at is None else event.closed_at
+            self._count(f"{event.state.value}_{event.kind.value}", at=ended_at)
         if event.state is EventState.OPENED:
             add(self.state.totals.episodes, event.kind.value)
         if event.kind not in {EventKind.NO_MASK, EventKind.CROWD}:
@@ -396,13 +405,23 @@ class Fold:
             add(self.state.totals.of(what), state.value)
         return self._count(f"{what}_{state.value}")
 
-    def _count(self, what: str) -> int:
-        minute = int((self.state.at or 0.0) // 60)
+    def _count_time(self, before: float, at: float) -> None:
+        """Count the time since the picture before as looked at, each minute its part, unless that is too long ago."""
+        if at - before > max(LOOKED_S, 2.5 / self._camera.fps):
+            return
+        border = 60.0 * (at // 60)
+        for begin, end in ((before, min(border, at)), (max(before, border), at)):
+            if passed := round(1000 * end) - round(1000 * begin) if end > begin else 0:
+                self._count("observed_ms", passed, at=begin)
+
+    def _count(self, what: str, by: int = 1, *, at: float | None = None) -> int:
+        """Count for a minute, that of the newest picture unless said otherwise; returns the minute."""
+        minute = int((at or self.state.at or 0.0) // 60)
         if self.counts_only and what not in FREE:
-            add(self.state.held.counts, what)
+            add(self.state.held.counts, what, by)
             return minute
         row = self.minutes.get(minute)
         if row is None:
             row = self.minutes[minute] = Counter()
-        row[what] += 1
+        row[what] += by
         return minute

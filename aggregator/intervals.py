@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from maskwatch.settings_privacy import PrivacySettings
 
 PEOPLE = "people_"
-FREE = frozenset({"observations"})
+FREE = frozenset({"observations", "observed_ms"})
 """Counts that say nothing about people: they never wait."""
 
 Minutes = dict[int, Counter[str]]
-"""Counts by minute since 1970: observations, unchanged, faces_<state>, people_<state>."""
+"""Counts by minute since 1970: observations, unchanged, observed_ms, faces_<state>, people_<state>, opened_<kind>,
+closed_<kind>."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from maskwatch.wilson import wilson as wilson  # noqa: PLC0414  whoever needs figures finds it here
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 DRAWS = 1000
 BINS = 15  # of confidence, for the calibration error
 CURVE_POINTS = 150  # kept of each curve: a page shows no more
-Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,6 @@ class Figure:
         """Return the figure for a report, rounded to four places."""
         ends = (None if end is None else round(end, 4) + 0.0 for end in (self.value, self.low, self.high))  # no -0.0
         return dict(zip(("value", "low", "high"), ends, strict=True)) | {"of": self.of}
-
-
-def wilson(right: float, total: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of independent cases, by Wilson's formula.
-
-    >>> tuple(round(end, 3) for end in wilson(27, 27))
-    (0.875, 1.0)
-    """
-    if not total:
-        return (0.0, 1.0)
-    share = right / total
-    middle = (share + Z * Z / (2 * total)) / (1 + Z * Z / total)
-    half = Z * math.sqrt(share * (1 - share) / total + Z * Z / (4 * total * total)) / (1 + Z * Z / total)
-    return (max(0.0, middle - half), min(1.0, middle + half))
 
 
 def resamples(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Floats:

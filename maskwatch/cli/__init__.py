@@ -36,6 +36,7 @@ COMMANDS = {
     "backup": "store",
     "restore": "store",
     "erase": "erase",
+    "report": "report",
     "image": "pictures",
     "video": "pictures",
     "demo": "demo",

@@ -205,3 +205,29 @@ def test_erase_asks_deletes_and_tells(site: list[str], tmp_path: Path, store_url
     ]:
         with pytest.raises(ConfigError, match=why):
             call("erase", *site, *wrong, "--yes")
+
+
+def test_a_report_in_every_form(site: list[str], tmp_path: Path, store_url: str) -> None:
+    """`maskwatch report` sums up by hour in the settings' zone; table, CSV and JSON say the same."""
+    config = tmp_path / "cameras.yaml"
+    config.write_text(config.read_text() + "time_zone: Asia/Kolkata\n")
+    minute = int(NOW // 60)  # 03:43 in India
+    counts = {("door", minute, "people_mask"): 3, ("door", minute + 10, "people_no_mask"): 1}
+    counts |= {("door", minute + 30, "people_mask"): 2, ("gate", minute, "people_mask"): 5}
+    store = open_store(tmp_path / "data", store_url)
+    store.commit(Step((), (), counts))
+    store.close()
+    wanted = [*site, "--from", "2023-11-15T03:00", "--to", "2023-11-15T05:00", "--camera", "do*"]
+    found = json.loads(call("report", *wanted, "--format", "json"))
+    rows = [(each["begin"], each["judged"], each["rate"]) for each in found["cells"]]
+    assert rows == [("2023-11-15T03:00+05:30", 4, 0.75), ("2023-11-15T04:00+05:30", 2, 1.0)]
+    lines = call("report", *wanted, "--format", "csv").splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("door,2023-11-15T03:00+05:30,2023-11-15T04:00+05:30,")
+    table = call("report", *wanted, "--by", "all")
+    assert "83.3 %" in table
+    assert "Asia/Kolkata" in table
+    together = json.loads(call("report", *wanted[:-2], "--together", "--by", "day", "--format", "json"))
+    assert [(each["camera_id"], each["judged"]) for each in together["cells"]] == [("all", 11)]
+    with pytest.raises(ConfigError, match="nothing is kept of hall; cameras are door, gate"):
+        call("report", *wanted[:-1], "hall")

@@ -10,7 +10,7 @@ import pytest
 from aggregator.fold import Fold
 from maskwatch.domain import CameraState, EventKind, EventState, LossReason, MaskState
 from maskwatch.settings import CameraDefaults, CrowdSettings, MotionSettings, RuleSettings, Zone, ZoneMode
-from tests.builders import NOW
+from tests.builders import NOW, make_observation
 from tests.scenes import BARE, HIDDEN, MASKED, Scene, make_fold, play, random_log, told
 
 OPENED = ("opened", "no_mask")
@@ -334,3 +334,14 @@ def test_a_crowd_without_masks() -> None:
     assert (opened.people, opened.share) == (4, 0.75)
     assert opened.opened_at - opened.started_at == pytest.approx(60, abs=1)
     assert fold.open_events()[0].kind is EventKind.CAMERA_OFFLINE
+
+
+def test_time_looked_at_is_counted_by_minute() -> None:
+    """Minutes hold the time between pictures, to the millisecond and never more than there is; gaps are left out."""
+    fold = make_fold()
+    begin = 60.0 * (NOW // 60) + 58
+    for seq, at in enumerate([0.0, 1.0, 3.0, 4.5, 20.0, 21.25], 1):
+        fold.feed(make_observation(seq=seq, captured_at=begin + at))
+    minute = int(begin // 60)
+    assert fold.minutes[minute]["observed_ms"] == 2000
+    assert fold.minutes[minute + 1]["observed_ms"] == 2500 + 1250

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aggregator.fold import Fold
+from aggregator.intervals import FREE
 from aggregator.readings import Readings
 from maskwatch.domain import CameraState, EventKind
 from maskwatch.settings import CameraDefaults, CrowdSettings, RuleSettings
@@ -45,10 +46,10 @@ def shown(fold: Fold, now: float) -> dict[str, Any]:
 
 
 def published(fold: Fold) -> Counter[str]:
-    """Add up what the fold would have stored; observations say nothing about people."""
+    """Add up what the fold would have stored; what says nothing about people is left out."""
     total: Counter[str] = Counter()
     for row in fold.minutes.values():
-        total.update({what: count for what, count in row.items() if what != "observations"})
+        total.update({what: count for what, count in row.items() if what not in FREE})
     return total
 
 

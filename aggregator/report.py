@@ -1,0 +1,92 @@
+"""Sums up the minute counts into what a safety lead reads: per hour or day and camera, how many wore masks. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from maskwatch.wilson import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+JUDGED = ("mask", "no_mask", "incorrect")
+STATES = (*JUDGED, "unknown")
+
+Quarter = tuple[str, int, str, int]
+"""Camera, first minute (since 1970) of fifteen, what was counted, and how often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One camera in one stretch of time. What says something of people is None where too few stand behind it."""
+
+    camera_id: str
+    begin: float  # wall clock
+    end: float  # not included
+    observed_s: float  # for which the camera was looked at
+    suppressed: bool  # too few people to publish anything about them
+    judged: int | None = None  # people of whom something can be said
+    mask: int | None = None
+    no_mask: int | None = None
+    incorrect: int | None = None
+    unknown: int | None = None
+    rate: float | None = None  # mask / judged
+    low: float | None = None  # of the rate's 95 % interval
+    high: float | None = None
+    coverage: float | None = None  # judged / all people
+    faces: int | None = None
+    opened: int | None = None  # no-mask episodes
+    closed: int | None = None
+
+
+def cells(
+    quarters: Iterable[Quarter], spans: Sequence[tuple[float, float]], *, together: bool = False, least: int = 0
+) -> Iterator[Cell]:
+    """Yield a cell for each stretch and camera, also where nobody came: it was looked at or not, and that is told.
+
+    Args:
+        quarters: the counts, by quarters of an hour, between the first stretch's beginning and the last one's end.
+        spans: the stretches, one after the other, in seconds since 1970.
+        together: sum up all cameras, named `all`.
+        least: with fewer people than this, and any at all, nothing is said about them.
+    """
+    counts: dict[tuple[int, str], Counter[str]] = {}
+    cameras: set[str] = set()
+    place = 0
+    for camera, minute, what, count in sorted(quarters, key=lambda quarter: quarter[1]):
+        while place + 1 < len(spans) and 60 * minute >= spans[place][1]:
+            place += 1
+        name = "all" if together else camera
+        cameras.add(name)
+        counts.setdefault((place, name), Counter())[what] += count
+    for number, (begin, end) in enumerate(spans):
+        for camera in sorted(cameras):
+            yield _cell(camera, begin, end, counts.get((number, camera), Counter()), least)
+
+
+def _cell(camera: str, begin: float, end: float, count: Counter[str], least: int) -> Cell:
+    observed_s = count["observed_ms"] / 1000
+    people = {state: count[f"people_{state}"] for state in STATES}
+    total = sum(people.values())
+    if 0 < total < least:
+        return Cell(camera, begin, end, observed_s, suppressed=True)
+    judged = total - people["unknown"]
+    low, high = wilson(people["mask"], judged)
+    return Cell(
+        camera,
+        begin,
+        end,
+        observed_s,
+        suppressed=False,
+        judged=judged,
+        **people,
+        rate=people["mask"] / judged if judged else None,
+        low=low if judged else None,
+        high=high if judged else None,
+        coverage=judged / total if total else None,
+        faces=sum(count[f"faces_{state}"] for state in STATES),
+        opened=count["opened_no_mask"],
+        closed=count["closed_no_mask"],
+    )
