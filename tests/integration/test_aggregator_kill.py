@@ -57,11 +57,16 @@ SEED = 20261123
 DEATHS = 90
 KILLS = 10
 CAMERAS = ("door", "gate")
-FILLED = ("events", "event_history", "folds", "minutes")
+FILLED = ("events", "event_history", "folds", "minutes", "outbox")
 """Tables that the recorded streams surely fill."""
 
-RULES = "rule: {still_after_s: 30, crowd: {share: 0.3, minutes: 0.1, people: 2}}\n"
-"""So that crowds and still faces are in the recorded streams as well."""
+RULES = """
+rule: {still_after_s: 30, crowd: {share: 0.3, minutes: 0.1, people: 2}}
+subscriptions:
+  - {name: desk, to: "http://127.0.0.1:9/hook", secret: known-to-all-readers-of-it}
+  - {name: gate-only, cleared: true, cameras: [gate], to: "http://127.0.0.1:9/gate", secret: known-to-all-readers-of-it}
+"""
+"""So that crowds, still faces and alerts are in the recorded streams as well; nothing is sent without a dispatcher."""
 
 
 class Death(BaseException):
