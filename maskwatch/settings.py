@@ -312,6 +312,11 @@ class StoreSettings(Frozen):
         return value
 
 
+STILL_FACE_SCORE = 0.3
+"""Score from which a find in a photograph counts as a face: at 0.5 one masked face in seventy more is missed. A
+camera's is DetectorSettings.face_score, as on film each false find comes back many times a second."""
+
+
 class DetectorSettings(Frozen):
     """How faces are found and judged."""
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.engine import Engine
-from detector.faces import Face, FaceFinder, thin_out
-from detector.pipeline import STILL_SIDES
+from detector.faces import Face, FaceFinder
+from detector.pipeline import STILL_SIDES, search_still
 from maskwatch.imaging import CROP_SCALE, crop_face, encode_image
 from training.datasets import IGNORE, UNCERTAIN, LabelledFace, area, overlap, read_picture
 
@@ -81,13 +81,7 @@ class StillFinder:
 
     def find(self, picture: Image) -> list[Face]:
         """Return the faces of a picture (H x W x 3, uint8, BGR), best first."""
-        longest = max(picture.shape[:2])
-        enough = next((index for index, side in enumerate(STILL_SIDES) if side >= longest), len(STILL_SIDES) - 1)
-        faces = [face for finder in self._finders[: enough + 1] for face in finder.find([picture])[0]]
-        if not faces:
-            return []
-        faces.sort(key=lambda face: -face.score)
-        return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+        return search_still(picture, self._finders)
 
 
 def cut(

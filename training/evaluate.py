@@ -19,7 +19,7 @@ from detector.engine import Engine
 from detector.masks import MaskJudge
 from detector.pipeline import FACE_MODEL, MASK_MODEL, model_path, open_pipeline
 from maskwatch.errors import ConfigError
-from maskwatch.settings import DetectorSettings
+from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
 from training.clips import read_clips, score_clips
 from training.datasets import apply_labels, read_dataset
 from training.end_to_end import (
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     Track = Callable[[Sequence[Picture]], Iterable[Picture]]
 
-STILLS_SCORE, STREAM_SCORE = 0.5, 0.6
-"""Scores of the face detector that `maskwatch image` and the service begin with."""
+STREAM_SCORE = DetectorSettings().face_score
+"""Score of the face detector that the service begins with."""
 
 SPLITS = ("train", "val", "test", "all")
 REPEATS = 20  # runs whose median is the time of one
@@ -195,7 +195,7 @@ def _open_pipeline(question: Question) -> MaskPipeline:
     settings = DetectorSettings(
         face_model=question.face,
         mask_model=question.side.model if question.side.is_own else "",
-        face_score=question.face_score or (STREAM_SCORE if question.stream else STILLS_SCORE),
+        face_score=question.face_score or (STREAM_SCORE if question.stream else STILL_FACE_SCORE),
         provider=question.provider,
     )
     return open_pipeline(settings, stills=not question.stream)[0]

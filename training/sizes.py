@@ -29,9 +29,9 @@ from detector.masks import MaskJudge
 from detector.pipeline import open_pipeline
 from maskwatch.imaging import CROP_RULE, PREPROCESSING
 from maskwatch.model_contract import MASK_CLASSES, MASK_TASK, ModelContract
-from maskwatch.settings import DetectorSettings
+from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
 from training.end_to_end import MIN_FACE, OwnClassifier, again, by_pipeline, scorable, score
-from training.evaluate import STILLS_SCORE, read_data
+from training.evaluate import read_data
 from training.export import calibrate, convert, read_run
 from training.quantize import quantise
 from training.tables import tables
@@ -104,7 +104,7 @@ def _resized(crops: Any, size: int) -> Any:
 def measure(run: Path, data: Path, split: str, sizes: Sequence[int] = SIZES) -> list[Row]:
     """Return the rows of the table: every size in float and int8, on the same found faces of one split."""
     trained_size = read_run(run)[0]["input_size"]
-    pipeline = open_pipeline(DetectorSettings(face_score=STILLS_SCORE, threads=1), stills=True)[0]
+    pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE, threads=1), stills=True)[0]
     with tempfile.TemporaryDirectory() as folder:
         made = variants(run, Path(folder), sizes)
         engines = [Engine(model=file, provider="cpu", intra_op_threads=1) for file, _, _ in made]

@@ -23,7 +23,7 @@ from maskwatch.drawing import WORDS, annotate, caption, has_screen, show
 from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
 from maskwatch.imaging import decode_image, encode_image
-from maskwatch.settings import CameraSettings, DetectorSettings
+from maskwatch.settings import STILL_FACE_SCORE, CameraSettings, DetectorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,13 +38,18 @@ _face_option = click.option(
 _model_option = click.option(
     "--model", type=click.Path(dir_okay=False), default="", help="Mask classifier (ONNX); the shipped one if left out."
 )
-_confidence_option = click.option(
-    "--confidence",
-    type=click.FloatRange(0.1, 0.99),
-    default=0.5,
-    show_default=True,
-    help="Score from which a find counts as a face.",
-)
+
+
+def _confidence_option(default: float) -> Callable[..., Any]:
+    return click.option(
+        "--confidence",
+        type=click.FloatRange(0.1, 0.99),
+        default=default,
+        show_default=True,
+        help="Score from which a find counts as a face.",
+    )
+
+
 _provider_option = click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml"]),
@@ -54,15 +59,19 @@ _provider_option = click.option(
 )
 
 
-def _with_models(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _face_option(_model_option(_confidence_option(_provider_option(function))))
+def _with_models(confidence: float) -> Callable[..., Any]:
+    def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+        with_score: Callable[..., Any] = _confidence_option(confidence)(_provider_option(function))
+        return _face_option(_model_option(with_score))
+
+    return with_options
 
 
 @click.command()
 @click.option(
     "--image", "source", type=click.Path(path_type=Path), required=True, help="A picture, or a folder of pictures."
 )
-@_with_models
+@_with_models(STILL_FACE_SCORE)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -146,7 +155,7 @@ def _progress() -> Progress:
 
 @click.command()
 @click.option("--source", required=True, help="A webcam's number, a video file, or an address (rtsp://, http://).")
-@_with_models
+@_with_models(0.5)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="MP4 file to write with all boxes drawn."
 )
