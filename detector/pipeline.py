@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -34,7 +33,7 @@ STILL_SIDES = (320, 640, 1280)
 """Longest sides at which a still picture is searched: YuNet finds faces of about 16 to 350 pixels, photographs
 hold larger and smaller ones."""
 
-STILL_FRONTNESS = -math.inf
+STILL_FRONTNESS = -10.0
 """Of photographs no side face is given up: somebody chose what to show, and backs of heads are rarer there than on
 film, where they last for seconds."""
 
