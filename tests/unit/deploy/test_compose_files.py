@@ -72,7 +72,9 @@ def test_roles_run_without_rights() -> None:
         assert each["environment"]["MASKWATCH_BUS_USER"] == command
         sources = [secret["source"] for secret in each["secrets"]]
         assert [source for source in sources if source.startswith("bus_")] == [f"bus_{command}"]
-        assert each["healthcheck"]["test"] == ["CMD", "maskwatch", "health"]
+        shares_its_folder = any(mount["target"] == "/var/lib/maskwatch" for mount in each["volumes"])
+        own_file = ["--file", f"/var/lib/maskwatch/run/{command}.alive"] if shares_its_folder else []
+        assert each["healthcheck"]["test"] == ["CMD", "maskwatch", "health", *own_file]
 
 
 def test_the_two_servers_differ_in_what_they_keep() -> None:

@@ -133,7 +133,7 @@ def test_roles_are_those_of_compose() -> None:
         pod, composed = container("least", kind, f"mw-{name}"), services()[name]
         assert pod["args"][0] == composed["command"][0]
         assert pod["args"][0] in COMMANDS
-        assert pod["livenessProbe"]["exec"]["command"] == composed["healthcheck"]["test"][1:]
+        assert pod["livenessProbe"]["exec"]["command"] == composed["healthcheck"]["test"][1:3]
         assert pod["securityContext"]["readOnlyRootFilesystem"]
         user = {each["name"]: each.get("value") for each in pod["env"]}["MASKWATCH_BUS_USER"]
         assert user == composed["environment"]["MASKWATCH_BUS_USER"]
