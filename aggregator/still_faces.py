@@ -4,7 +4,7 @@ A face is measured by its five landmarks: where their middle lies, how far they 
 whatever its place and size. Over a second a detector's jitter averages out, a head's movements do not. Time in which
 all three keep to what they usually are counts for stillness, time in which they do not counts against it, so that only
 a face that keeps still most of the time for minutes ever counts as a picture. One clear movement takes all of it
-back. Which figures, and how they were measured: docs/decisions/0012-still-faces-and-crowd.md.
+back. Which figures, and how they were measured: docs/decisions/0014-still-faces-and-crowd.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 A print is a portrait in the public domain (skimage's astronaut) on a grey wall, at several sizes, seen by a camera with
 sensor noise, a light that wavers and JPEG; `shaken` moves it by up to a pixel. The clips are looped for ten minutes.
 Beside each share stands the figure's usual distance and the limit for a face of that size. Figures of
-docs/decisions/0012-still-faces-and-crowd.md come from here.
+docs/decisions/0014-still-faces-and-crowd.md come from here.
 """
 
 from __future__ import annotations
