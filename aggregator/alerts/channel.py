@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from aggregator.alerts.notices import compose, compose_test, newest
+from aggregator.alerts.routing import PERSONAL
 from aggregator.alerts.sink import NotDelivered, Refused
 from aggregator.store_outbox import TEST, DeliveryState
 from maskwatch.duration import seconds
@@ -76,8 +77,13 @@ class Channel:
         draw: Callable[[float], float],
         pictures: Pictures,
         zone: str,
+        tells_of_people: Callable[[], bool],
     ) -> None:
-        """Take the collaborators; `draw` draws a pause at random up to a length in seconds."""
+        """Take the collaborators.
+
+        `draw` draws a pause at random up to a length in seconds; `tells_of_people` says whether the present privacy
+        mode lets anybody be told of one person.
+        """
         self.subscription = subscription
         self.sink = sink
         self._outbox = outbox
@@ -85,6 +91,7 @@ class Channel:
         self._draw = draw
         self._pictures = pictures
         self._zone = zone
+        self._tells_of_people = tells_of_people
         self._is_failing = False
         self._show_from = float("-inf")  # monotonic; later than now for a while after it failed
         self.standings: Sequence[CameraStanding] = ()
@@ -108,7 +115,7 @@ class Channel:
         return True
 
     def _pick(self) -> tuple[StoredDelivery, Notice] | None:
-        stored = self._outbox.ready(self.subscription.name, self._clock.time())
+        stored = self._next_allowed()
         if stored is None:
             return None
         if stored.kind == TEST:
@@ -116,6 +123,15 @@ class Channel:
         wants_picture = self.subscription.picture is not PictureMode.NONE
         picture = self._pictures.picture_of(newest(stored.delivery)[-1].id) if wants_picture else None
         return stored, compose(stored.delivery, self.subscription, self._zone, picture)
+
+    def _next_allowed(self) -> StoredDelivery | None:
+        """Return what is due next; what waited since before the privacy mode became stricter is taken back."""
+        now = self._clock.time()
+        while stored := self._outbox.ready(self.subscription.name, now):
+            if stored.kind not in PERSONAL or self._tells_of_people():
+                return stored
+            self._outbox.withdraw(stored.key, now)
+        return None
 
     async def _send(self, notice: Notice) -> NotDelivered | Refused | None:
         """Return what went wrong, None if the receiver has it."""

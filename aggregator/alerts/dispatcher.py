@@ -176,6 +176,7 @@ class Dispatcher:
             draw=self._draw,
             pictures=self._pictures,
             zone=self._settings.time_zone,
+            tells_of_people=lambda: self._settings.privacy.mode is not PrivacyMode.STATISTICS,
         )
 
     def _dismiss(self, name: str) -> None:

@@ -175,6 +175,8 @@ def start_logging(role: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_SafeFormatter(f"%(asctime)s %(levelname)-7s {role:<9} %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
     logging.basicConfig(level=os.environ.get("MASKWATCH_LOG", level).upper(), handlers=[handler], force=True)
+    for chatty in ("alembic", "uvicorn.error"):  # they tell each step of what goes well
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class _SafeFormatter(logging.Formatter):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from aggregator.alerts.sink import NotDelivered, Refused
 from aggregator.store_outbox import DeliveryState
+from maskwatch.domain import EventKind
 from maskwatch.settings import Settings
+from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
 from tests.alerts import Desk, closed, make_subscription, opened, until
 
 if TYPE_CHECKING:
@@ -266,5 +268,24 @@ def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path) -> None:
         await desk.step(after_s=8 * 24 * 3600)
         assert desk.outbox.listed(list(DeliveryState), "desk") == desk.outbox.listed([DeliveryState.DEAD])
         assert len(desk.outbox.listed([DeliveryState.DEAD])) == 1
+
+    desk.play(_story())
+
+
+def test_a_stricter_privacy_mode_takes_back_what_waits_about_people(tmp_path: Path) -> None:
+    """An alert about a person that could not be delivered yet is not sent in mode statistics; others are."""
+    desk = Desk(tmp_path, make_subscription(events=("no_mask", "camera_offline")))
+
+    async def _story() -> None:
+        await desk.step()
+        desk.sinks["desk"].failures = [NotDelivered("answered 500")] * 2
+        desk.happen(opened(1), opened(2, kind=EventKind.CAMERA_OFFLINE, box=None))
+        await desk.step()
+        statistics = PrivacySettings(mode=PrivacyMode.STATISTICS)
+        desk.edited = Settings(subscriptions=desk.settings.subscriptions, privacy=statistics)
+        await desk.step(after_s=60)
+        await desk.step(after_s=60)
+        assert [b"camera_offline" in notice.body for notice in desk.sinks["desk"].taken] == [True]
+        assert desk.reports()["desk"].queue == 0
 
     desk.play(_story())
