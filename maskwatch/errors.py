@@ -81,3 +81,7 @@ class BadMessage(MaskwatchError):
         """Keep the raw fields beside the cause."""
         super().__init__(why)
         self.fields = dict(fields)
+
+
+FATAL_EXITS = frozenset({ConfigError.exit_code, ModelMismatch.exit_code, Unsupported.exit_code})
+"""Exit codes that trying again cannot mend: neither the supervisor nor systemd does."""

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from maskwatch.errors import ConfigError, ModelMismatch, Unsupported
+from maskwatch.errors import FATAL_EXITS
 from maskwatch.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ LOOK_EVERY_S = 0.2
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GOOD_AFTER_S = 30.0
-FATAL_EXITS = {ConfigError.exit_code, ModelMismatch.exit_code, Unsupported.exit_code}
-"""Exit codes that trying again cannot mend: the stack ends with them."""
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ COMMANDS = {
     "check-config": "check",
     "schema": "check",
     "doctor": "check",
+    "systemd": "systemd",
     "store": "store",
     "backup": "store",
     "restore": "store",
