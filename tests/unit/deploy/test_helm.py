@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import helm_python
@@ -82,6 +83,7 @@ def test_lint_and_schema_of_values() -> None:
     with helm_python.Chart.load(str(CHART)) as chart:
         wrong: list[dict[str, Any]] = [
             {"ingest": {"replica": 2}},
+            {"notify": {"replicas": 2}},
             {"detector": {"scaling": {"kind": "magic"}}},
             {"settings": {"bus": {"url": "redis://elsewhere"}}},
             {"postgresql": {"bundled": False}},
@@ -127,19 +129,67 @@ def test_roles_are_those_of_compose() -> None:
         "ingest": "StatefulSet",
         "aggregator": "StatefulSet",
         "detector": "Deployment",
+        "notify": "Deployment",
         "dashboard": "Deployment",
     }
     for name, kind in workloads.items():
         pod, composed = container("least", kind, f"mw-{name}"), services()[name]
         assert pod["args"][0] == composed["command"][0]
         assert pod["args"][0] in COMMANDS
-        assert pod["livenessProbe"]["exec"]["command"] == composed["healthcheck"]["test"][1:3]
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+            assert pod[probe]["exec"]["command"] == composed["healthcheck"]["test"][1:3]
         assert pod["securityContext"]["readOnlyRootFilesystem"]
         user = {each["name"]: each.get("value") for each in pod["env"]}["MASKWATCH_BUS_USER"]
         assert user == composed["environment"]["MASKWATCH_BUS_USER"]
     for name in ("bus", "frames"):
         args = container("least", "StatefulSet", f"mw-{name}")["args"]
         assert dict(zip(args[::2], args[1::2], strict=True)).keys() <= {*services()[name]["command"]}
+
+
+@pytest.mark.parametrize("site", ["least", "outside"])
+def test_one_dispatcher_tells_the_subscribers(site: str) -> None:
+    """One dispatcher runs, never two at an update; it has its Redis user, the store and the subscribers' keys as files."""
+    workload = found(site, "Deployment", "mw-notify")["spec"]
+    assert (workload["replicas"], workload["strategy"]) == (1, {"type": "Recreate"})
+    volumes = {each["name"]: each for each in workload["template"]["spec"]["volumes"]}
+    bus, _, store = (each["secret"] for each in volumes["secrets"]["projected"]["sources"])
+    assert bus == {
+        "name": "our-redis" if site == "outside" else "mw-bus",
+        "items": [{"key": "notify-url", "path": "bus_url"}, {"key": "notify-frames-url", "path": "frames_url"}],
+    }
+    assert store["name"] == ("our-postgres" if site == "outside" else "mw-store")
+    assert "cameras" not in volumes
+    mounts = {each["name"]: each for each in container(site, "Deployment", "mw-notify")["volumeMounts"]}
+    assert mounts["alerts"] == {"name": "alerts", "mountPath": "/run/alerts", "readOnly": True}
+
+
+def test_the_dispatcher_reaches_receivers_and_nobody_reaches_it() -> None:
+    """Its policy opens names, receivers in the cluster and outside, no cloud's link-local address, and no way in."""
+    policy = found("least", "NetworkPolicy", "mw-notify")["spec"]
+    labels = found("least", "Deployment", "mw-notify")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
+    names, receivers = policy["egress"]
+    assert {each["port"] for each in names["ports"]} == {53}
+    blocks = [each["ipBlock"] for each in receivers["to"] if "ipBlock" in each]
+    assert "ports" not in receivers
+    assert {"namespaceSelector": {}} in receivers["to"]
+    assert [each["cidr"] for each in blocks] == ["0.0.0.0/0", "::/0"]
+    for metadata in ("169.254.169.254", "fd00:ec2::254"):
+        assert any(ip_address(metadata) in ip_network(net) for each in blocks for net in each["except"])
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_drained_node_takes_one_pod_of_a_role_at_a_time(site: str) -> None:
+    """Each role has a budget of one pod that may be away, and the budget means that role's pods."""
+    for name in ("ingest", "aggregator", "detector", "notify", "dashboard"):
+        budget = found(site, "PodDisruptionBudget", f"mw-{name}")["spec"]
+        (workload,) = [
+            each
+            for each in rendered(site)
+            if each["kind"] in {"Deployment", "StatefulSet"} and each["metadata"]["name"] == f"mw-{name}"
+        ]
+        assert budget == {"maxUnavailable": 1, "selector": workload["spec"]["selector"]}
 
 
 def test_redis_users_hold_the_hashes_of_their_passwords() -> None:
@@ -151,7 +201,7 @@ def test_redis_users_hold_the_hashes_of_their_passwords() -> None:
     assert [re.sub(r"#[0-9a-f]{64}", "#", line) for line in lines] == [
         re.sub(r"#\w+_SHA256", "#", line) for line in expected
     ]
-    for role in ("ingest", "detect", "aggregate", "dashboard"):
+    for role in ("ingest", "detect", "aggregate", "notify", "dashboard"):
         assert secret[f"{role}-url"] == f"redis://{role}:{secret[role]}@mw-bus:6379/0"
         assert secret[f"{role}-frames-url"].endswith("@mw-frames:6379/0")
 

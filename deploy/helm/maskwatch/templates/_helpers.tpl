@@ -64,7 +64,7 @@ volumes:
               - {key: {{ .role }}-url, path: bus_url}
               - {key: {{ .role }}-frames-url, path: frames_url}
         - secret: {name: {{ $name }}-page}
-        {{- if and (has .role (list "aggregate" "dashboard")) (include "mw.store" $root) }}
+        {{- if and (has .role (list "aggregate" "notify" "dashboard")) (include "mw.store" $root) }}
         - secret: {name: {{ include "mw.store" $root }}, items: [{key: url, path: store_url}]}
         {{- end }}
   - {name: alerts, secret: {secretName: {{ $root.Values.alertsSecret | default (printf "%s-none" $name) }}, optional: true}}
