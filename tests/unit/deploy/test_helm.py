@@ -148,7 +148,7 @@ def test_roles_are_those_of_compose() -> None:
 
 @pytest.mark.parametrize("site", ["least", "outside"])
 def test_one_dispatcher_tells_the_subscribers(site: str) -> None:
-    """One dispatcher runs, never two at an update; it has its Redis user, the store and the subscribers' keys as files."""
+    """One dispatcher runs, never two at an update; its Redis user, the store and subscribers' keys are files."""
     workload = found(site, "Deployment", "mw-notify")["spec"]
     assert (workload["replicas"], workload["strategy"]) == (1, {"type": "Recreate"})
     volumes = {each["name"]: each for each in workload["template"]["spec"]["volumes"]}
