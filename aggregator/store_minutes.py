@@ -28,6 +28,18 @@ def cameras_of_minutes(connection: Connection) -> list[str]:
     return sorted(connection.scalars(select(minutes.c.camera_id).distinct()))
 
 
+def observed_minutes(connection: Connection, camera_id: str, begin: int, end: int) -> set[int]:
+    """Return the minutes (since 1970) from one to another, not included, in which a camera was observed."""
+    wanted = select(minutes.c.minute).where(
+        minutes.c.camera_id == camera_id,
+        minutes.c.minute >= begin,
+        minutes.c.minute < end,
+        minutes.c.what.in_(("observations", "observed_ms")),
+        minutes.c.count > 0,
+    )
+    return set(connection.scalars(wanted.distinct()))
+
+
 def quarters(connection: Connection, cameras: Collection[str], begin: int, end: int) -> list[Quarter]:
     """Sum up the counts of cameras from one minute (since 1970) to another, not included, by quarters of an hour.
 

@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from dashboard import pages, pages_tables
 from dashboard.access.gate import Gate
-from dashboard.api import cameras, changes, events, reports, setup, subscribe
+from dashboard.api import cameras, changes, events, reports, setup, subscribe, subscriptions
 from maskwatch import __version__
 from maskwatch.errors import Transient
 
@@ -46,7 +46,7 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     api = APIRouter(prefix=API)
-    for each in (cameras, changes, subscribe, events, setup, reports):
+    for each in (cameras, changes, subscribe, events, setup, reports, subscriptions):
         api.include_router(each.router)
     app.include_router(api)
     app.include_router(pages.router)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from dashboard.api.reports import rows_of
+from dashboard.api.subscriptions import names_in_use
 from dashboard.parts import Admin, Asked, Someone
 from dashboard.reporting import By, ReportRow
 from dashboard.templating import render
@@ -60,7 +61,8 @@ def subscriptions(request: Request, parts: Asked, visitor: Admin) -> Response:
         return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M:%S")
 
     now = site.clock.time()
-    return render(request, site, "subscriptions", channels=site.channels(), now=now, clock=clock)
+    channels, in_use = site.channels(), names_in_use(site)
+    return render(request, site, "subscriptions", channels=channels, in_use=in_use, now=now, clock=clock)
 
 
 @router.get("/system")

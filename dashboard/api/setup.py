@@ -1,14 +1,21 @@
-"""How a camera is set up, and whether it is fit to judge masks."""
+"""How a camera is set up, whether it is fit to judge masks, and when nobody looked through it."""
 
 from fastapi import APIRouter, HTTPException
 
+from aggregator.store_browse import Wanted, find_events
+from aggregator.store_minutes import observed_minutes
 from dashboard.judging import Judging, judge
 from dashboard.parts import Admin, Asked, Someone, must_see
+from dashboard.watching import Span, unwatched
+from maskwatch.domain import EventKind
 from maskwatch.frozen import Frozen
 from maskwatch.settings import CameraSettings, Point, Zone
 from maskwatch.settings_file import dump_camera
 
 DAY_MINUTES = 24 * 60
+DARK = (EventKind.CAMERA_OFFLINE, EventKind.CAMERA_FROZEN, EventKind.CAMERA_COVERED)
+"""Episodes in which a camera is known not to have seen."""
+MOST_EPISODES = 1000
 
 router = APIRouter(prefix="/cameras/{camera_id}", tags=["cameras"])
 
@@ -38,6 +45,21 @@ def read_judging(camera_id: str, parts: Asked, visitor: Someone) -> Judging:
     minute = int(parts.site.clock.time() // 60) - DAY_MINUTES
     faces = parts.site.store().counted_since(minute, "faces").get(camera_id, {})
     return judge(faces, camera.min_face_px)
+
+
+@router.get("/unwatched", responses={404: {}})
+def read_unwatched(camera_id: str, parts: Asked, visitor: Someone) -> tuple[Span, ...]:
+    """List when in the last 24 hours nobody looked: no picture was observed, and no episode of the camera says why."""
+    must_see(visitor, camera_id)
+    _camera(parts, camera_id)
+    now = parts.site.clock.time()
+    begin = now - 60 * DAY_MINUTES
+    with parts.site.store().database.reading() as connection:
+        observed = observed_minutes(connection, camera_id, int(begin // 60), int(now // 60) + 1)
+        wanted = Wanted(begin=begin, end=now, cameras=[camera_id], kinds=DARK)
+        found = [each.event for each in find_events(connection, wanted, MOST_EPISODES)]
+    episodes = [(each.started_at, now if each.closed_at is None else each.closed_at) for each in found]
+    return unwatched(observed, episodes, begin, now)
 
 
 def _camera(parts: Asked, camera_id: str) -> CameraSettings:

@@ -8,6 +8,7 @@ import { drawDay } from "./timeline.js";
 import { Views } from "./views.js";
 
 const DAY_S = 86400;
+const DAY_EVERY_MS = 60_000;
 const FIT_SHAPES = { good: "good", fair: "warn", poor: "bad", unknown: "unknown" };
 
 const camera = start.card.id;
@@ -64,8 +65,12 @@ async function fitness() {
 
 async function day() {
   const from = now() - DAY_S;
-  const answer = await fetch(`/api/v1/events?${new URLSearchParams({ camera, from: from.toFixed(0), limit: 200 })}`);
-  if (answer.ok) drawDay(document.getElementById("timeline"), (await answer.json()).map((row) => row.event), from, now());
+  const [happened, unwatched] = await Promise.all([
+    fetch(`/api/v1/events?${new URLSearchParams({ camera, from: from.toFixed(0), limit: 200 })}`),
+    fetch(`${path}/unwatched`),
+  ]);
+  if (!happened.ok || !unwatched.ok) return;
+  drawDay(document.getElementById("timeline"), (await happened.json()).map((row) => row.event), await unwatched.json(), from, now());
 }
 
 async function setup() {
@@ -80,5 +85,6 @@ state(start.card);
 on("cards", (cards) => cards.filter((card) => card.id === camera).forEach(state));
 on("event", (event) => event.camera_id === camera && day());
 setInterval(() => picture.tick(), 250);
+setInterval(() => document.hidden || day(), DAY_EVERY_MS);
 if (start.shows_people) views.watch([camera]);
 await Promise.all([fitness(), day(), start.is_admin ? setup() : null]);

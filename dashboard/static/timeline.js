@@ -1,6 +1,7 @@
-// A camera's day: when it did not see, and when there were episodes. Also as a list, for those who cannot see it.
+// A camera's day: when nobody watched, when it did not see, and when there were episodes. Also in words and as a list,
+// for those who cannot see it.
 
-import { make, spanText, t, timeText } from "./frame.js";
+import { fill, make, spanText, t, timeText } from "./frame.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROWS = [
@@ -9,6 +10,7 @@ const ROWS = [
 ];
 const WIDTH = 1000;
 const TALL = 26;
+const SPANS_SAID = 6;
 
 function svg(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -17,11 +19,23 @@ function svg(name, attributes, ...children) {
   return made;
 }
 
-export function drawDay(place, events, from, to) {
+// Nobody looking is not nobody there: say when that was.
+function watchedText(unwatched) {
+  if (!unwatched.length) return t.camera.always_watched;
+  const spans = unwatched.slice(-SPANS_SAID).map(({ begin, end }) => `${timeText(begin)} – ${timeText(end)}`);
+  if (unwatched.length > SPANS_SAID) spans.push(fill(t.camera.and_more, { count: unwatched.length - SPANS_SAID }));
+  const seconds = unwatched.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  return fill(t.camera.not_watched, { span: spanText(seconds), spans: spans.join("; ") });
+}
+
+export function drawDay(place, events, unwatched, from, to) {
   const x = (at) => (WIDTH * (Math.min(to, Math.max(from, at)) - from)) / (to - from);
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${2 * TALL + 22}`, class: "day", "aria-hidden": "true" });
   for (const [index, [, kinds]] of ROWS.entries()) {
     drawing.append(svg("rect", { x: 0, y: index * TALL, width: WIDTH, height: TALL - 6, class: index === 0 ? "seeing" : "quiet-row" }));
+    for (const { begin, end } of index === 0 ? unwatched : []) {
+      drawing.append(svg("rect", { x: x(begin), y: 0, width: x(end) - x(begin), height: TALL - 6, class: "unwatched" }));
+    }
     for (const event of events.filter((each) => kinds.includes(each.kind))) {
       const left = x(event.started_at);
       const width = Math.max(2, x(event.closed_at ?? to) - left);
@@ -37,6 +51,7 @@ export function drawDay(place, events, from, to) {
   place.replaceChildren(
     make("p", { class: "legend" }, make("span", {}, t.camera.row_camera), make("span", {}, t.camera.row_people)),
     drawing,
-    make("ul", { class: "plain" }, ...(listed.length ? listed : [make("li", { class: "empty" }, t.camera.quiet_day)])),
+    make("p", { class: "hint watched" }, watchedText(unwatched)),
+    make("ul", { class: "plain" }, ...(listed.length ? listed : [make("li", { class: "empty" }, unwatched.length ? t.camera.quiet_watched : t.camera.quiet_day)])),
   );
 }
