@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
+
+    from aggregator.in_use import FileLock
 
 FILE_NAME = "maskwatch.db"
 BUSY_S = 5.0
@@ -47,7 +49,7 @@ AWAY = (OperationalError, InterfaceError)
 class Database:
     """One database, its tables as this version knows them."""
 
-    def __init__(self, engine: Engine, use: TextIO | None = None) -> None:
+    def __init__(self, engine: Engine, use: FileLock | None = None) -> None:
         """Take an engine, and the lock that says that a file is in use; see `open_database`."""
         self.engine = engine
         self._use = use

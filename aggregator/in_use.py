@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self
 
 from maskwatch.errors import ConfigError
 
@@ -17,7 +18,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def hold(path: Path) -> TextIO | None:
+class FileLock:
+    """A lock that is held until it is closed, or until nobody has it any more."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file of the lock; raises OSError where there can be none."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+    def fileno(self) -> int:
+        """Return what the system knows it by."""
+        return self._descriptor
+
+    def __enter__(self) -> Self:
+        """Hold it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go."""
+        self.close()
+
+
+def hold(path: Path) -> FileLock | None:
     """Hold the file as one of several users until the result is closed; None where no lock can be kept beside it.
 
     Raises ConfigError while somebody has it alone.
@@ -39,13 +61,13 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _lock_of(path: Path) -> TextIO | None:
+def _lock_of(path: Path) -> FileLock | None:
     with suppress(OSError):
-        return os.fdopen(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        return FileLock(path.with_suffix(".lock"))
     return None
 
 
-def _take(lock: TextIO, how: int, path: Path) -> None:
+def _take(lock: FileLock, how: int, path: Path) -> None:
     try:
         fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:

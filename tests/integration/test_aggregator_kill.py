@@ -239,6 +239,7 @@ from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.metrics import Metrics
 from maskwatch.processes import die_with_parent
 from maskwatch.settings import Settings
+from maskwatch.settings_retention import RetentionSettings
 
 def aggregate(url, folder):
     bus, clock = RedisBus(url), SystemClock()
@@ -247,7 +248,7 @@ def aggregate(url, folder):
         store=open_store(Path(folder)),
         clock=clock,
         metrics=Metrics(CollectorRegistry(), clock),
-        settings=Settings(),
+        settings=Settings(retention=RetentionSettings(events_hours=87_600, minutes_days=3650)),
         heartbeat=Heartbeat(role="aggregate", bus=bus, clock=clock),
     ).run(Stop())
 
@@ -260,7 +261,9 @@ for line in sys.stdin:
     print(child, flush=True)
     os.waitpid(child, 0)
 """
-"""Starts an aggregator for each line it reads: all have their imports, seconds of a busy machine, from one parent."""
+"""Starts an aggregator for each line it reads: all have their imports, seconds of a busy machine, from one parent.
+
+It keeps everything, as the recorded log is years old."""
 
 
 class Aggregators:

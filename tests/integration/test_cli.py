@@ -87,7 +87,7 @@ def test_a_picture_is_judged_in_its_own_pixels(tmp_path: Path, astronaut: Image)
     """`image --json` prints one line with the box of the face and its state, and --output draws it."""
     file, drawn = tmp_path / "portrait.png", tmp_path / "out" / "drawn.png"
     cv2.imwrite(str(file), astronaut)
-    done = call("image", "--image", file, "--json", "--output", drawn)
+    done = call("image", "--image", file, "--json", "--confidence", "0.5", "--output", drawn)
     (line,) = map(json.loads, done.stdout.splitlines())
     assert (line["image"], line["width"], line["height"]) == ("portrait.png", 512, 512)
     (face,) = line["faces"]
@@ -110,7 +110,7 @@ def test_a_folder_of_pictures_goes_through_in_one_go(tmp_path: Path, astronaut: 
     cv2.imwrite(str(pictures / "deep" / "large.jpg"), cv2.resize(astronaut, (2048, 2048)))
     cv2.imwrite(str(pictures / "deep" / "nobody.png"), np.full((120, 160, 3), 99, np.uint8))
     (pictures / "broken.jpg").write_bytes(b"this is no picture")
-    done = call("image", "--image", pictures, "--json", "--output", tmp_path / "out", code=1)
+    done = call("image", "--image", pictures, "--json", "--confidence", "0.5", "--output", tmp_path / "out", code=1)
     lines = {line["image"]: line for line in map(json.loads, done.stdout.splitlines())}
     assert set(lines) == {"a.jpg", "broken.jpg", "deep/large.jpg", "deep/nobody.png"}
     assert [len(lines[name]["faces"]) for name in ("a.jpg", "deep/large.jpg", "deep/nobody.png")] == [1, 1, 0]
