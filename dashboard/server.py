@@ -54,8 +54,8 @@ class PageServer:
             secret=installation_secret(secrets), clock=site.clock, settings=lambda: site.settings.dashboard
         )
         self.parts = Parts(site, Hub(site), Views(site.bus, site.clock), sessions, Door(site.clock))
-        self._socket = _listen(settings)
         self._server = _Server(_config(make_app(self.parts), settings))
+        self._socket = _listen(settings)
         scheme = "https" if settings.tls.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"{scheme}://{host}:{self._socket.getsockname()[1]}/"
@@ -106,6 +106,7 @@ def _listen(settings: DashboardSettings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        listening.listen()  # who comes before the loop turns waits for it, instead of being refused
     except OSError as error:
         listening.close()
         raise ConfigError(
