@@ -10,6 +10,9 @@ from fastapi.responses import Response
 
 from dashboard.api.reports import rows_of
 from dashboard.api.subscriptions import names_in_use
+from dashboard.handbook import CHAPTERS
+from dashboard.handbook import chapter as read_chapter
+from dashboard.model_cards import shipped_cards
 from dashboard.parts import Admin, Asked, Someone
 from dashboard.reporting import By, ReportRow
 from dashboard.templating import render
@@ -71,14 +74,26 @@ def system(request: Request, parts: Asked, visitor: Someone) -> Response:
     site = parts.site
     workers = site.workers()
     now = site.clock.time()
+    cards, running = shipped_cards(), {name for each in workers for name in each.models}
     return render(
         request,
         site,
         "system",
         workers=workers,
-        models=sorted({name for each in workers for name in each.models}),
+        cards=cards,
+        running=running,
+        strangers=sorted(running - {each.name for each in cards}),
         ledgers=[each for name, each in site.ledgers().items() if visitor.may_see(name)],
         bus=site.bus.info(),
         mode=site.settings.privacy.mode.value,
         now=now,
     )
+
+
+@router.get("/handbook/{chapter}")
+def handbook(chapter: str, request: Request, parts: Asked, visitor: Someone) -> Response:
+    """Show a chapter of the documentation that belongs beside the page: what an alert means, what the models can do."""
+    del visitor
+    if chapter not in CHAPTERS:
+        raise HTTPException(404, "There is no such chapter.")
+    return render(request, parts.site, "handbook", chapter=chapter, text=read_chapter(chapter))

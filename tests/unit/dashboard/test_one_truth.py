@@ -13,6 +13,7 @@ from aggregator.pipeline_health import Trouble
 from dashboard.grafana.__main__ import HERE, written
 from dashboard.grafana.board import WINDOWS
 from dashboard.grafana.thresholds import thresholds
+from dashboard.handbook import chapter
 from tests.promql import TROUBLES, NotExported, exported, filled_in, rules, template_labels
 
 if TYPE_CHECKING:
@@ -118,8 +119,9 @@ def test_an_alert_is_complete(alert: dict[str, Any], root: Path) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert {"summary", "description", "runbook_url"} == alert["annotations"].keys()
     name = alert["alert"]
-    assert alert["annotations"]["runbook_url"] == f"docs/runbooks.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == f"{{{{ $externalLabels.page }}}}/handbook/runbooks#{name.lower()}"
     assert f"\n## {name}\n" in (root / "docs" / "runbooks.md").read_text()
+    assert f'<h2 id="{name.lower()}">{name}</h2>' in chapter("runbooks")
     tests = "".join(file.read_text() for file in (root / "tests" / "prometheus").glob("*.yaml"))
     asked = [line for line in tests.splitlines() if f'alertname="{name}"' in line and "expr:" in line]
     assert any("exp_samples: []" in line for line in asked) or name == "MaskwatchThresholdsMissing"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aggregator.store import Step
+from dashboard.model_cards import card_of
 from dashboard.texts import load_texts
 from maskwatch.contracts import (
     CHANNELS_TABLE,
@@ -19,10 +21,12 @@ from maskwatch.contracts import (
     worker_to_json,
 )
 from tests.builders import NOW, make_ledger_report, make_worker_report
+from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from tests.page import Page
 
+MODELS = ROOT / "detector" / "models"
 MINUTE = int(NOW // 60)  # 22:13 UTC on 14 November 2023
 
 
@@ -96,6 +100,37 @@ def test_the_pages_show_what_there_is(page: Page) -> None:
     assert "rtsp://***@192.0.2.1/live" in setup["yaml"]
     assert "s3cret" not in setup["yaml"] + "".join(answer.text for answer in pages.values())
     assert client.get("/cameras/nowhere").status_code == 404
+
+
+def test_a_model_is_shown_with_its_figures_and_how_sure_they_are(page: Page) -> None:
+    """What is shipped has name, hash, size, the split it was measured on, and each figure with its interval."""
+    report = json.loads((MODELS / "mask_mobilenetv2.report.json").read_text())
+    page.bus.put(WORKERS_TABLE, "detect-1", worker_to_json(make_worker_report(models=(report["model"]["name"],))))
+    text = page.client().get("/system").text
+    data = report["data"]
+    assert f"{data['name']}, split {data['split']}: {data['pictures']} pictures, {data['faces']} faces" in text
+    for each in (report["model"], report["face"]):
+        assert each["sha256"] in text
+        assert each["name"] in text
+    told = report["agreed"]["found and right: no_mask"]
+    assert f"{100 * told['value']:.1f} %" in text
+    assert f"{100 * told['low']:.0f}\N{EN DASH}{100 * told['high']:.0f} %" in text
+    assert text.count("<dd>in no detector that reports</dd>") == 1
+
+
+def test_figures_of_another_file_are_not_shown() -> None:
+    """A model whose evaluation is not in the package has no figures, rather than another's."""
+    listed = {"name": "mask-x", "sha256": "0" * 64, "bytes": 5}
+    assert card_of("mask-x.onnx", listed, {}).figures == ()
+
+
+def test_the_handbook_opens_at_an_alert(page: Page) -> None:
+    """A runbook is there for whoever may see the page, with an anchor for the alert; nothing else is read from disk."""
+    text = page.client().get("/handbook/runbooks").text
+    assert '<h2 id="maskwatchcameraoffline">' in text
+    assert "](" not in text
+    assert "<table" in page.client().get("/handbook/model-card").text
+    assert page.client().get("/handbook/..%2Fpages.py").status_code == 404
 
 
 def test_a_failing_channel_is_said(guarded: Page) -> None:
