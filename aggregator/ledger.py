@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maskwatch.contracts import LedgerReport
 from maskwatch.domain import DropReason, FrameId  # noqa: TC001  the stored state is read back by them
+from maskwatch.reports import LedgerReport
 
 SETTLE_S = 30.0
 """Seconds, by the camera's reports, after which a frame without an outcome counts as lost."""

@@ -20,8 +20,8 @@ from maskwatch.settings import PIPELINE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from maskwatch.contracts import LedgerReport, WorkerReport
     from maskwatch.domain import CameraReport
+    from maskwatch.reports import LedgerReport, WorkerReport
 
 HELD_S = 30.0
 """For so long a trouble must last until it is told, and be over until it is closed: restarts and bursts pass."""

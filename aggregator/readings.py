@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from aggregator.fold import Fold
     from aggregator.space import Space
     from maskwatch.bus import BusInfo
-    from maskwatch.contracts import ChannelReport, WorkerReport
     from maskwatch.domain import Event
     from maskwatch.metrics import Metrics
+    from maskwatch.reports import ChannelReport, WorkerReport
 
 Labels = tuple[str, ...]
 

@@ -32,20 +32,22 @@ from maskwatch.contracts import (
     LEDGERS_TABLE,
     PEOPLE_TABLE,
     WORKERS_TABLE,
-    PeopleReport,
-    camera_from_json,
-    channel_from_json,
     dead_letter,
     event_to_fields,
     frames_stream,
-    ledger_to_json,
     log_stream,
-    people_to_json,
     record_from_fields,
-    worker_from_json,
 )
 from maskwatch.domain import Event, EventState, Observation
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.reports import (
+    PeopleReport,
+    camera_from_json,
+    channel_from_json,
+    ledger_to_json,
+    people_to_json,
+    worker_from_json,
+)
 from maskwatch.settings import PIPELINE
 from maskwatch.settings_privacy import PrivacyMode
 from maskwatch.shard import Shard
@@ -57,10 +59,11 @@ if TYPE_CHECKING:
     from aggregator.store import Store
     from maskwatch.bus import Bus, Entry
     from maskwatch.clock import Clock
-    from maskwatch.contracts import LogRecord, WorkerReport
+    from maskwatch.contracts import LogRecord
     from maskwatch.domain import CameraReport
     from maskwatch.heartbeat import Heartbeat, Stop
     from maskwatch.metrics import Metrics
+    from maskwatch.reports import WorkerReport
     from maskwatch.settings import CameraDefaults, Settings
 
 T = TypeVar("T")

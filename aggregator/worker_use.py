@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from maskwatch.contracts import WorkerReport
+    from maskwatch.reports import WorkerReport
 
 
 class ProcessorTime:

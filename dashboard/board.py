@@ -11,8 +11,8 @@ from maskwatch.frozen import Frozen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maskwatch.contracts import PeopleReport
     from maskwatch.domain import Event
+    from maskwatch.reports import PeopleReport
     from maskwatch.settings import Settings
 
 PEOPLE_LIMIT_S = 10.0

@@ -11,19 +11,9 @@ from pydantic import ValidationError
 from dashboard.board import CameraCard, Compliance, make_cards
 from dashboard.intervals import compliance
 from dashboard.moments import day_of
-from maskwatch.contracts import (
-    CAMERAS_TABLE,
-    CHANNELS_TABLE,
-    LEDGERS_TABLE,
-    PEOPLE_TABLE,
-    WORKERS_TABLE,
-    camera_from_json,
-    channel_from_json,
-    ledger_from_json,
-    people_from_json,
-    worker_from_json,
-)
+from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, LEDGERS_TABLE, PEOPLE_TABLE, WORKERS_TABLE
 from maskwatch.errors import ConfigError, StoreUnavailable
+from maskwatch.reports import camera_from_json, channel_from_json, ledger_from_json, people_from_json, worker_from_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
@@ -32,8 +22,8 @@ if TYPE_CHECKING:
     from aggregator.store import Store
     from maskwatch.bus import Bus
     from maskwatch.clock import Clock
-    from maskwatch.contracts import ChannelReport, LedgerReport, WorkerReport
     from maskwatch.domain import CameraReport, Event
+    from maskwatch.reports import ChannelReport, LedgerReport, WorkerReport
     from maskwatch.settings import Settings
 
 T = TypeVar("T")

@@ -20,16 +20,9 @@ from typing import TYPE_CHECKING
 
 from dashboard.miniature import make_smaller
 from maskwatch.bus import BEGINNING
-from maskwatch.contracts import (
-    WANTED_S,
-    WANTED_TABLE,
-    ViewHead,
-    ViewMessage,
-    Wanted,
-    views_stream,
-    wanted_to_json,
-)
+from maskwatch.contracts import WANTED_S, WANTED_TABLE, ViewHead, ViewMessage, views_stream
 from maskwatch.errors import BadMessage, BusUnavailable
+from maskwatch.reports import Wanted, wanted_to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from maskwatch.contracts import MAX_VIEW_BYTES, ViewHead, ViewMessage, wanted_from_json
+from maskwatch.contracts import MAX_VIEW_BYTES, ViewHead, ViewMessage
 from maskwatch.domain import MaskState
 from maskwatch.hiding import hide_faces
 from maskwatch.imaging import encode_jpeg
+from maskwatch.reports import wanted_from_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from ingest.child import REPLY_TIMEOUT_S, CameraProcess
 from ingest.keeper import Keeper
 from ingest.outbox import Outbox
 from maskwatch.bus_routed import open_bus
-from maskwatch.contracts import CAMERAS_TABLE, camera_from_json
+from maskwatch.contracts import CAMERAS_TABLE
 from maskwatch.domain import CameraState, LossReason
 from maskwatch.errors import BusUnavailable, ConfigError
+from maskwatch.reports import camera_from_json
 from maskwatch.shard import Shard, owns
 
 if TYPE_CHECKING:

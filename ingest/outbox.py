@@ -18,13 +18,13 @@ from maskwatch.contracts import (
     FRAMES_DEPTH,
     LOG_CAP,
     FrameMessage,
-    camera_to_json,
     frames_stream,
     log_stream,
     record_to_fields,
 )
 from maskwatch.domain import CameraReport, DropReason, FrameId, FramesDropped, Observation
 from maskwatch.errors import BusUnavailable
+from maskwatch.reports import camera_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from maskwatch import __version__
-from maskwatch.contracts import REPORT_EVERY_S, WORKERS_TABLE, WorkerReport, worker_to_json
+from maskwatch.contracts import REPORT_EVERY_S, WORKERS_TABLE
 from maskwatch.errors import BusUnavailable
+from maskwatch.reports import WorkerReport, worker_to_json
 from maskwatch.usage import take_usage
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from aggregator.store import Step, open_store
 from aggregator.store_outbox import Outbox
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import CHANNELS_TABLE, ChannelReport, channel_from_json
+from maskwatch.contracts import CHANNELS_TABLE
 from maskwatch.domain import EventState
 from maskwatch.heartbeat import Heartbeat
+from maskwatch.reports import ChannelReport, channel_from_json
 from maskwatch.settings import Settings
 from maskwatch.settings_subscriptions import SubscriptionSettings
 from tests.builders import NOW, make_event

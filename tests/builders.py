@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maskwatch.contracts import (
-    ChannelReport,
-    FrameHead,
-    FrameMessage,
-    LedgerReport,
-    ViewHead,
-    ViewMessage,
-    WorkerReport,
-)
+from maskwatch.contracts import FrameHead, FrameMessage, ViewHead, ViewMessage
 from maskwatch.domain import (
     CameraReport,
     CameraState,
@@ -28,6 +20,7 @@ from maskwatch.domain import (
     Observation,
     StageTimes,
 )
+from maskwatch.reports import ChannelReport, LedgerReport, WorkerReport
 
 NOW = 1_700_000_000.0
 

@@ -18,7 +18,8 @@ from dashboard.site import Site
 from dashboard.views import Views
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import CAMERAS_TABLE, camera_to_json
+from maskwatch.contracts import CAMERAS_TABLE
+from maskwatch.reports import camera_to_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW, make_camera_report
 

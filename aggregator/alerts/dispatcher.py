@@ -17,10 +17,11 @@ from aggregator.alerts.channel import Channel
 from aggregator.alerts.plan import plan
 from aggregator.alerts.routing import PERSONAL
 from aggregator.alerts.sink import CameraStanding
-from maskwatch.contracts import CHANNELS_TABLE, ChannelReport, channel_to_json
+from maskwatch.contracts import CHANNELS_TABLE
 from maskwatch.domain import EventState
 from maskwatch.duration import seconds
 from maskwatch.errors import BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.reports import ChannelReport, channel_to_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:

@@ -16,19 +16,9 @@ from rich.table import Table
 from maskwatch.bus_routed import open_bus
 from maskwatch.cli.process import bus_address, data_dir_option, metrics_path
 from maskwatch.clock import SystemClock
-from maskwatch.contracts import (
-    CAMERAS_TABLE,
-    CHANNELS_TABLE,
-    GONE_AFTER_S,
-    LEDGERS_TABLE,
-    WORKERS_TABLE,
-    camera_from_json,
-    channel_from_json,
-    frames_stream,
-    ledger_from_json,
-    worker_from_json,
-)
+from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, GONE_AFTER_S, LEDGERS_TABLE, WORKERS_TABLE, frames_stream
 from maskwatch.errors import BusUnavailable, ConfigError
+from maskwatch.reports import camera_from_json, channel_from_json, ledger_from_json, worker_from_json
 from maskwatch.settings import Settings
 from maskwatch.settings_file import load_settings
 

@@ -26,8 +26,9 @@ import psutil
 from maskwatch.bus import BEGINNING
 from maskwatch.bus_redis import RedisBus
 from maskwatch.cli.process import StackFile
-from maskwatch.contracts import LEDGERS_TABLE, ledger_from_json, log_stream, record_from_fields
+from maskwatch.contracts import LEDGERS_TABLE, log_stream, record_from_fields
 from maskwatch.domain import FramesDropped, Observation
+from maskwatch.reports import ledger_from_json
 from tests.fakes.rtsp import Film, RtspCamera
 
 CLIP = Path(__file__).parents[2] / "ingest" / "demo" / "lobby.mp4"

@@ -33,13 +33,12 @@ from maskwatch.contracts import (
     WANTED_TABLE,
     ViewHead,
     ViewMessage,
-    camera_to_json,
     memory_ceiling,
     views_stream,
-    wanted_from_json,
 )
 from maskwatch.domain import FrameId
 from maskwatch.embedded import EmbeddedValkey
+from maskwatch.reports import camera_to_json, wanted_from_json
 from tests.builders import make_camera_report, make_detection
 from tests.programs import require_program, wait_until
 

@@ -17,17 +17,8 @@ import redis
 
 from aggregator.database import FILE_NAME
 from maskwatch.cli.process import StackFile
-from maskwatch.contracts import (
-    EVENTS,
-    FRAMES,
-    FRAMES_DEPTH,
-    LEDGERS_TABLE,
-    VIEWS,
-    WANTED_TABLE,
-    Wanted,
-    ledger_from_json,
-    wanted_to_json,
-)
+from maskwatch.contracts import EVENTS, FRAMES, FRAMES_DEPTH, LEDGERS_TABLE, VIEWS, WANTED_TABLE
+from maskwatch.reports import Wanted, ledger_from_json, wanted_to_json
 from tests.conftest import ROOT
 from tests.pixels import everything_on, likeness, pictures_in
 from tests.programs import wait_until

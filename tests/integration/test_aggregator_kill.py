@@ -29,7 +29,6 @@ from maskwatch.contracts import (
     EVENTS,
     LEDGERS_TABLE,
     LOG_CAP,
-    camera_to_json,
     event_from_fields,
     log_stream,
     record_to_fields,
@@ -38,6 +37,7 @@ from maskwatch.domain import CameraReport, Event
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.heartbeat import Heartbeat
 from maskwatch.metrics import Metrics
+from maskwatch.reports import camera_to_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW
 from tests.programs import wait_until

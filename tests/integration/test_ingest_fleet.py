@@ -17,9 +17,10 @@ from ingest.fleet import IngestFleet
 from maskwatch.bus_redis import RedisBus
 from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
-from maskwatch.contracts import CAMERAS_TABLE, camera_from_json, frames_stream
+from maskwatch.contracts import CAMERAS_TABLE, frames_stream
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.errors import BusUnavailable
+from maskwatch.reports import camera_from_json
 from maskwatch.settings import Settings
 from tests.fakes.capture import Accounts, make_camera
 from tests.programs import wait_until

@@ -12,9 +12,10 @@ import pytest
 from ingest.worker import CameraWorker
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import SystemClock
-from maskwatch.contracts import CAMERAS_TABLE, camera_from_json
+from maskwatch.contracts import CAMERAS_TABLE
 from maskwatch.domain import CameraState
 from maskwatch.imaging import decode_image
+from maskwatch.reports import camera_from_json
 from tests.fakes.capture import Accounts, make_camera
 from tests.fakes.rtsp import Film, RtspCamera, require_rtsp_server
 

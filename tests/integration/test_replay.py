@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from maskwatch.bus_redis import RedisBus
 from maskwatch.cli.replay import replay
-from maskwatch.contracts import CAMERAS_TABLE, LOG_CAP, camera_to_json, log_stream, record_to_fields
+from maskwatch.contracts import CAMERAS_TABLE, LOG_CAP, log_stream, record_to_fields
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.errors import ConfigError, MaskwatchError
 from maskwatch.recording import Recorder, read_recording
+from maskwatch.reports import camera_to_json
 from tests.builders import make_camera_report
 from tests.conftest import ROOT
 from tests.scenes import BARE, MASKED, Scene

@@ -13,11 +13,12 @@ from aggregator.worker import AggregatorWorker
 from maskwatch.bus import BEGINNING
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import CAMERAS_TABLE, EVENTS, LOG_CAP, camera_to_json, event_from_fields, log_stream
+from maskwatch.contracts import CAMERAS_TABLE, EVENTS, LOG_CAP, event_from_fields, log_stream
 from maskwatch.contracts import record_to_fields as fields_of
 from maskwatch.domain import CameraReport
 from maskwatch.heartbeat import Heartbeat
 from maskwatch.metrics import Metrics
+from maskwatch.reports import camera_to_json
 from maskwatch.settings import Settings
 from tests.builders import NOW
 from tests.scenes import make_fold, play, random_log

@@ -23,18 +23,16 @@ from maskwatch.contracts import (
     LEDGERS_TABLE,
     LOG_CAP,
     WORKERS_TABLE,
-    camera_to_json,
     event_from_fields,
     frames_stream,
-    ledger_from_json,
     log_stream,
     record_to_fields,
-    worker_to_json,
 )
 from maskwatch.domain import CameraReport, EventKind
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.metrics import Metrics
+from maskwatch.reports import camera_to_json, ledger_from_json, worker_to_json
 from maskwatch.settings import PIPELINE, CameraSettings, RuleSettings, Settings
 from tests.builders import NOW, make_camera_report, make_frame_message, make_observation, make_worker_report
 from tests.scenes import BARE, Scene, play, random_log, told

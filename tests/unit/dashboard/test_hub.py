@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
-from maskwatch.contracts import PEOPLE_TABLE, PeopleReport, people_to_json
+from maskwatch.contracts import PEOPLE_TABLE
 from maskwatch.domain import CameraState
+from maskwatch.reports import PeopleReport, people_to_json
 from tests.builders import make_event
 
 if TYPE_CHECKING:

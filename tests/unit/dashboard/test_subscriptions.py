@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aggregator.store_outbox import TEST, DeliveryState, Outbox
-from maskwatch.contracts import CHANNELS_TABLE, ChannelReport, channel_to_json
+from maskwatch.contracts import CHANNELS_TABLE
+from maskwatch.reports import ChannelReport, channel_to_json
 from tests.builders import NOW
 from tests.page import GUARDED, page_in, write_token
 

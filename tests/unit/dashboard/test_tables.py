@@ -11,15 +11,8 @@ import pytest
 from aggregator.store import Step
 from dashboard.model_cards import card_of
 from dashboard.texts import load_texts
-from maskwatch.contracts import (
-    CHANNELS_TABLE,
-    LEDGERS_TABLE,
-    WORKERS_TABLE,
-    ChannelReport,
-    channel_to_json,
-    ledger_to_json,
-    worker_to_json,
-)
+from maskwatch.contracts import CHANNELS_TABLE, LEDGERS_TABLE, WORKERS_TABLE
+from maskwatch.reports import ChannelReport, channel_to_json, ledger_to_json, worker_to_json
 from tests.builders import NOW, make_ledger_report, make_worker_report
 from tests.conftest import ROOT
 

@@ -12,8 +12,9 @@ import pytest
 
 from dashboard.views import PREFIX, TILE_WIDTH
 from maskwatch.bus_memory import MemoryBus
-from maskwatch.contracts import VIEWS_CAP, WANTED_TABLE, ViewHead, ViewMessage, views_stream, wanted_from_json
+from maskwatch.contracts import VIEWS_CAP, WANTED_TABLE, ViewHead, ViewMessage, views_stream
 from maskwatch.domain import FrameId
+from maskwatch.reports import wanted_from_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW, make_detection
 from tests.page import CAMERAS

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from detector.views import APART_S, REMEMBERED_S, Judged, ViewMaker
-from maskwatch.contracts import MAX_VIEW_BYTES, ViewMessage, Wanted, wanted_to_json
+from maskwatch.contracts import MAX_VIEW_BYTES, ViewMessage
 from maskwatch.domain import MaskState
 from maskwatch.hiding import FILL
 from maskwatch.imaging import decode_image, encode_jpeg
+from maskwatch.reports import Wanted, wanted_to_json
 from maskwatch.settings_privacy import PrivacyMode
 from tests.builders import NOW, make_detection, make_observation
 

@@ -20,18 +20,16 @@ from maskwatch.contracts import (
     SHORT_LOG_AGE_S,
     WANTED_TABLE,
     ViewMessage,
-    Wanted,
-    camera_to_json,
     frames_stream,
     log_stream,
     record_from_fields,
     views_stream,
-    wanted_to_json,
 )
 from maskwatch.domain import DropReason, FramesDropped, MaskState, Observation
 from maskwatch.errors import BadMessage
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.imaging import encode_jpeg
+from maskwatch.reports import Wanted, camera_to_json, wanted_to_json
 from maskwatch.settings_file import SettingsWatch, load_settings
 from tests.builders import NOW, make_camera_report, make_detection, make_frame_message
 

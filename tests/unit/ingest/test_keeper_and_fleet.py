@@ -14,9 +14,10 @@ from ingest.outbox import Outbox
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import CAMERAS_TABLE, FRAMES_CAP, camera_from_json, camera_to_json, frames_stream
+from maskwatch.contracts import CAMERAS_TABLE, FRAMES_CAP, frames_stream
 from maskwatch.domain import CameraState, FrameId, LossReason
 from maskwatch.heartbeat import Heartbeat, Stop
+from maskwatch.reports import camera_from_json, camera_to_json
 from maskwatch.settings import CameraSettings, Settings
 from maskwatch.settings_file import SettingsWatch, load_settings
 from maskwatch.shard import Shard, owns

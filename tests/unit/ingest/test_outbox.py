@@ -9,8 +9,9 @@ import pytest
 from ingest.outbox import MOST_KEPT, RETRY_S, Outbox
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import CAMERAS_TABLE, FRAMES_DEPTH, camera_from_json, frames_stream
+from maskwatch.contracts import CAMERAS_TABLE, FRAMES_DEPTH, frames_stream
 from maskwatch.domain import CameraState, DropReason, FrameId, FramesDropped
+from maskwatch.reports import camera_from_json
 from tests.builders import make_camera_report, make_frame_message, make_observation
 from tests.fakes.capture import accounts_of
 

@@ -16,10 +16,11 @@ from ingest.sources import make_capture
 from ingest.worker import CameraWorker
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock, SystemClock
-from maskwatch.contracts import CAMERAS_TABLE, FRAMES_DEPTH, MAX_FRAME_BYTES, camera_from_json
+from maskwatch.contracts import CAMERAS_TABLE, FRAMES_DEPTH, MAX_FRAME_BYTES
 from maskwatch.domain import CameraState, LossReason
 from maskwatch.errors import SourceLost
 from maskwatch.imaging import decode_image
+from maskwatch.reports import camera_from_json
 from tests.fakes.capture import Accounts, FakeCapture, make_camera, make_shot
 from tests.programs import wait_until
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from maskwatch import contracts
-from maskwatch.contracts import FrameMessage, ViewMessage, Wanted, dead_letter
+from maskwatch import contracts, reports
+from maskwatch.contracts import FrameMessage, ViewMessage, dead_letter
 from maskwatch.domain import MaskState
 from maskwatch.errors import BadMessage
+from maskwatch.reports import Wanted
 from maskwatch.shard import Shard
 from tests.builders import (
     make_camera_report,
@@ -69,11 +70,11 @@ def test_views_return() -> None:
     [
         pytest.param(make_event(), contracts.event_to_fields, contracts.event_from_fields, id="event"),
         pytest.param(make_event(box=None), contracts.event_to_json, contracts.event_from_json, id="event as JSON"),
-        pytest.param(make_worker_report(), contracts.worker_to_json, contracts.worker_from_json, id="worker"),
-        pytest.param(make_camera_report(), contracts.camera_to_json, contracts.camera_from_json, id="camera"),
-        pytest.param(make_ledger_report(), contracts.ledger_to_json, contracts.ledger_from_json, id="ledger"),
-        pytest.param(Wanted(1.5), contracts.wanted_to_json, contracts.wanted_from_json, id="wanted"),
-        pytest.param(make_channel_report(), contracts.channel_to_json, contracts.channel_from_json, id="channel"),
+        pytest.param(make_worker_report(), reports.worker_to_json, reports.worker_from_json, id="worker"),
+        pytest.param(make_camera_report(), reports.camera_to_json, reports.camera_from_json, id="camera"),
+        pytest.param(make_ledger_report(), reports.ledger_to_json, reports.ledger_from_json, id="ledger"),
+        pytest.param(Wanted(1.5), reports.wanted_to_json, reports.wanted_from_json, id="wanted"),
+        pytest.param(make_channel_report(), reports.channel_to_json, reports.channel_from_json, id="channel"),
     ],
 )
 def test_values_return(value: object, write: Callable[[Any], Any], read: Callable[[Any], object]) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import WORKERS_TABLE, WorkerReport, worker_from_json
+from maskwatch.contracts import WORKERS_TABLE
 from maskwatch.heartbeat import Heartbeat, Stop
+from maskwatch.reports import WorkerReport, worker_from_json
 
 if TYPE_CHECKING:
     from pathlib import Path

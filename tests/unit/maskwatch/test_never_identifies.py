@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from aggregator import tables
-from maskwatch import contracts, domain
+from maskwatch import contracts, domain, reports
 
 FORBIDDEN = re.compile(r"embed|feature|descriptor|identi|person_|gallery|gender|\bage\b|race|ethnic|emotion|vector")
 
 
 def values() -> list[type]:
-    """Return every dataclass of the domain and of the contracts."""
+    """Return every dataclass of the domain, of the contracts and of what is reported."""
     found = {
         each
-        for module in (domain, contracts)
+        for module in (domain, contracts, reports)
         for each in vars(module).values()
         if inspect.isclass(each) and dataclasses.is_dataclass(each)
     }
@@ -29,7 +29,8 @@ def values() -> list[type]:
 
 def test_the_words_are_found() -> None:
     """The list below is of the real contracts: it holds what travels."""
-    assert {"Detection", "Observation", "Event", "ViewHead", "FrameHead"} <= {each.__name__ for each in values()}
+    named = {each.__name__ for each in values()}
+    assert {"Detection", "Observation", "Event", "ViewHead", "FrameHead", "WorkerReport"} <= named
 
 
 @pytest.mark.parametrize("value", values(), ids=lambda each: each.__name__)
