@@ -17,7 +17,7 @@ from maskwatch.domain import Event, EventKind, EventState, FrameId, MaskState
 if TYPE_CHECKING:
     from collections import Counter
 
-    from maskwatch.settings import CrowdSettings
+    from maskwatch.settings_rule import CrowdSettings
 
 LONGEST_STEP_S = 5.0
 """A picture stands for the time since the one before, but not for more than this."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aggregator.evidence import Box, Evidence
-    from maskwatch.settings import RuleSettings
+    from maskwatch.settings_rule import RuleSettings
 
 NAMESPACE = uuid.UUID("6d61736b-7761-7463-8000-657069736f64")
 

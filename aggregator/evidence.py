@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maskwatch.domain import Detection, FrameId, MaskState
-from maskwatch.settings import IncorrectPolicy
+from maskwatch.settings_rule import IncorrectPolicy
 
 if TYPE_CHECKING:
-    from maskwatch.settings import RuleSettings
+    from maskwatch.settings_rule import RuleSettings
 
 Box = tuple[float, float, float, float]
 

@@ -48,7 +48,8 @@ from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
 if TYPE_CHECKING:
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection
-    from maskwatch.settings import CameraDefaults, RuleSettings
+    from maskwatch.settings_camera import CameraDefaults
+    from maskwatch.settings_rule import RuleSettings
 
 VERSION = 3
 """Of the stored state."""

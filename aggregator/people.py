@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from maskwatch.domain import Detection
-    from maskwatch.settings import RuleSettings
+    from maskwatch.settings_rule import RuleSettings
 
 LIKE_SIZE = 2.0
 """A face found again is at most this much larger or smaller than it was."""

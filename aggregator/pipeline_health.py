@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aggregator.episodes import close, event_id
 from maskwatch.contracts import GONE_AFTER_S
 from maskwatch.domain import CameraState, DropReason, Event, EventKind, EventState
-from maskwatch.settings import PIPELINE
+from maskwatch.settings_camera import PIPELINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

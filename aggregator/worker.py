@@ -48,7 +48,7 @@ from maskwatch.reports import (
     people_to_json,
     worker_from_json,
 )
-from maskwatch.settings import PIPELINE
+from maskwatch.settings_camera import PIPELINE
 from maskwatch.settings_privacy import PrivacyMode
 from maskwatch.shard import Shard
 
@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from maskwatch.heartbeat import Heartbeat, Stop
     from maskwatch.metrics import Metrics
     from maskwatch.reports import WorkerReport
-    from maskwatch.settings import CameraDefaults, Settings
+    from maskwatch.settings import Settings
+    from maskwatch.settings_camera import CameraDefaults
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maskwatch.settings import ZoneMode
+from maskwatch.settings_camera import ZoneMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maskwatch.settings import Point, Zone
+    from maskwatch.settings_camera import Point, Zone
 
 
 def is_counted(box: tuple[float, float, float, float], width: int, height: int, zones: Sequence[Zone]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
-    from maskwatch.settings import BackoffSettings
+    from maskwatch.settings_camera import BackoffSettings
 
 SHORTEST_S = 0.05
 """Even the luckiest draw waits: an open that fails at once must not spin."""

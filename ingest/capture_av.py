@@ -13,7 +13,7 @@ import numpy as np
 from ingest.capture import Shot
 from maskwatch.domain import LossReason
 from maskwatch.errors import SourceLost
-from maskwatch.settings import SourceKind
+from maskwatch.settings_camera import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from maskwatch.clock import Clock
     from maskwatch.domain import Image
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 av.logging.set_level(None)  # FFmpeg's own messages hold addresses with their passwords
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from maskwatch.domain import Image
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 FPS = 25
 WIDTH, HEIGHT = 640, 360

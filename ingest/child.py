@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ingest.camera_state import Condition
     from maskwatch.bus_routed import BusAddress
     from maskwatch.clock import Clock
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 REPLY_TIMEOUT_S = 1.0
 """Longest wait for an answer of the bus: the pictures do not wait meanwhile, the newest win."""

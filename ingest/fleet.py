@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from maskwatch.bus_routed import BusAddress
     from maskwatch.clock import Clock
     from maskwatch.heartbeat import Heartbeat, Stop
-    from maskwatch.settings import CameraSettings, Settings
+    from maskwatch.settings import Settings
+    from maskwatch.settings_camera import CameraSettings
     from maskwatch.settings_file import SettingsWatch
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.outbox import Outbox
     from ingest.progress import Progress
     from maskwatch.clock import Clock
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 log = logging.getLogger(__name__)
 

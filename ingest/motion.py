@@ -11,7 +11,7 @@ from ingest.capture import fit_within
 
 if TYPE_CHECKING:
     from maskwatch.domain import Image
-    from maskwatch.settings import MotionSettings
+    from maskwatch.settings_camera import MotionSettings
 
 GREY_WIDTH, GREY_HEIGHT = 160, 160
 """Size to which pictures are averaged: noise of a sensor averages out, a face of 24 px in 1280 still is 3 px."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ingest.privacy import PrivacyMasks
     from maskwatch.domain import Image
-    from maskwatch.settings import PictureHealthSettings
+    from maskwatch.settings_camera import PictureHealthSettings
 
     Points = npt.NDArray[np.int16]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 from ingest.capture_av import AvCapture
 from ingest.capture_scripted import ScriptedCapture
 from ingest.capture_webcam import WebcamCapture
-from maskwatch.settings import Pace, SourceKind
+from maskwatch.settings_camera import Pace, SourceKind
 
 if TYPE_CHECKING:
     from ingest.capture import Capture
     from maskwatch.clock import Clock
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 
 def make_capture(camera: CameraSettings, clock: Clock) -> Capture:

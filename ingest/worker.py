@@ -29,7 +29,7 @@ from maskwatch.imaging import encode_jpeg
 if TYPE_CHECKING:
     from maskwatch.bus import Bus
     from maskwatch.clock import Clock
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from maskwatch.settings import CAMERA_ID, CameraDefaults, CameraSettings, Settings
+from maskwatch.settings import Settings
+from maskwatch.settings_camera import CAMERA_ID, CameraDefaults, CameraSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Examine = Callable[[Settings], Iterable[tuple["Where", str]]]
     """Looks at settings that are valid in themselves, and yields what else is wrong: where, and why."""
 
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 Where = tuple[str | int, ...]
 

@@ -16,7 +16,8 @@ from detector.pipeline import FACE_MODEL, MASK_MODEL, model_path
 from maskwatch.cli.judging import FilmJudge
 from maskwatch.domain import EventKind, EventState, FrameId, Observation
 from maskwatch.recording import Recorder, read_recording
-from maskwatch.settings import CameraDefaults, CameraSettings, Settings
+from maskwatch.settings import Settings
+from maskwatch.settings_camera import CameraDefaults, CameraSettings
 from tests.builders import NOW
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Event
-    from maskwatch.settings import DetectorSettings, RuleSettings
+    from maskwatch.settings import DetectorSettings
+    from maskwatch.settings_rule import RuleSettings
 
 SLACK_S = 2.0
 """By how much an episode may open earlier or later than the truth and the rule's duration say."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.fold import Fold
 from maskwatch.domain import CameraState, DropReason, FrameId, FramesDropped, LossReason, MaskState, Observation
-from maskwatch.settings import CameraDefaults, RuleSettings
+from maskwatch.settings_camera import CameraDefaults
+from maskwatch.settings_rule import RuleSettings
 from tests.builders import NOW, make_camera_report, make_detection
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, select
 
-from maskwatch.settings import PIPELINE
+from maskwatch.settings_camera import PIPELINE
 
 if TYPE_CHECKING:
     from aggregator.store import Store

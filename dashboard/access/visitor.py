@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from maskwatch.settings import PIPELINE
+from maskwatch.settings_camera import PIPELINE
 from maskwatch.settings_dashboard import Role
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dashboard.parts import Admin, Asked, Someone, must_see
 from dashboard.watching import Span, unwatched
 from maskwatch.domain import EventKind
 from maskwatch.frozen import Frozen
-from maskwatch.settings import CameraSettings, Point, Zone
+from maskwatch.settings_camera import CameraSettings, Point, Zone
 from maskwatch.settings_file import dump_camera
 
 DAY_MINUTES = 24 * 60

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from detector.pipeline import MaskPipeline
     from maskwatch.domain import Image
-    from maskwatch.settings import CameraSettings, DetectorSettings
+    from maskwatch.settings import DetectorSettings
+    from maskwatch.settings_camera import CameraSettings
 
 
 class FilmJudge:

@@ -23,7 +23,8 @@ from maskwatch.drawing import WORDS, annotate, caption, has_screen, show
 from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
 from maskwatch.imaging import decode_image, encode_image
-from maskwatch.settings import STILL_FACE_SCORE, CameraSettings, DetectorSettings
+from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
+from maskwatch.settings_camera import CameraSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from maskwatch.contracts import CAMERAS_TABLE, log_stream, record_from_fields
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, SourceLost
 from maskwatch.recording import read_recording
 from maskwatch.schedule import time_zone
-from maskwatch.settings import CAMERA_ID, CameraSettings, Pace
+from maskwatch.settings_camera import CAMERA_ID, CameraSettings, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

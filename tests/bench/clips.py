@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from maskwatch.domain import Observation
-    from maskwatch.settings import RuleSettings
+    from maskwatch.settings_rule import RuleSettings
 
 CACHE = Path(tempfile.gettempdir()) / "maskwatch-clips"
 FAST = 10.0

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from aggregator.fold import Fold
 from maskwatch.contracts import record_from_fields, record_to_fields
-from maskwatch.settings import CameraDefaults, CrowdSettings, RuleSettings
+from maskwatch.settings_camera import CameraDefaults
+from maskwatch.settings_rule import CrowdSettings, RuleSettings
 from tests.builders import NOW
 from tests.scenes import BARE, MASKED, Scene
 

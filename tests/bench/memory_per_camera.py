@@ -17,7 +17,8 @@ from ingest.fleet import STEP_S, IngestFleet
 from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
 from maskwatch.embedded import EmbeddedValkey
-from maskwatch.settings import CameraSettings, Settings
+from maskwatch.settings import Settings
+from maskwatch.settings_camera import CameraSettings
 from tests.fakes.rtsp import Film, RtspCamera
 
 FILM = Film(width=1280, height=720, gop=50, bit_rate=4_000_000, faults=False)

@@ -8,7 +8,8 @@ import pytest
 
 from aggregator.replay import replay
 from maskwatch.domain import EventState
-from maskwatch.settings import DetectorSettings, RuleSettings, Settings
+from maskwatch.settings import DetectorSettings, Settings
+from maskwatch.settings_rule import RuleSettings
 from tests.clips import Bare, Clips, bare_stretches, load_truth, loop, opened, score
 from tests.scenes import make_fold, play
 

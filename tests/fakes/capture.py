@@ -13,7 +13,7 @@ from ingest.progress import Progress
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import FrameMessage, frames_stream, log_stream, record_from_fields
 from maskwatch.domain import CameraReport, FrameId, FramesDropped, Observation
-from maskwatch.settings import CameraSettings
+from maskwatch.settings_camera import CameraSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

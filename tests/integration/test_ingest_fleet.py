@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maskwatch.domain import CameraReport
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 pytestmark = pytest.mark.integration
 

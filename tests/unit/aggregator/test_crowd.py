@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.crowd import Crowd
 from maskwatch.domain import Event, FrameId
-from maskwatch.settings import CrowdSettings
+from maskwatch.settings_rule import CrowdSettings
 from tests.builders import NOW
 from tests.scenes import told
 

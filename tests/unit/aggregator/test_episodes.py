@@ -9,7 +9,7 @@ import pytest
 from aggregator.episodes import follow_camera, follow_person
 from aggregator.evidence import Evidence
 from maskwatch.domain import CameraState, Event, EventKind, EventState, FrameId, LossReason
-from maskwatch.settings import RuleSettings
+from maskwatch.settings_rule import RuleSettings
 from tests.builders import NOW, make_camera_report, make_event
 
 RULE = RuleSettings(open_after_s=2, close_after_s=2)

@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.evidence import RAMP_S, Evidence, say, weight_of
 from maskwatch.domain import FrameId, MaskState
-from maskwatch.settings import RuleSettings
+from maskwatch.settings_rule import RuleSettings
 from tests.builders import make_detection
 
 if TYPE_CHECKING:

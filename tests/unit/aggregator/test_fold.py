@@ -9,7 +9,8 @@ import pytest
 
 from aggregator.fold import Fold
 from maskwatch.domain import CameraState, EventKind, EventState, LossReason, MaskState
-from maskwatch.settings import CameraDefaults, CrowdSettings, MotionSettings, RuleSettings, Zone, ZoneMode
+from maskwatch.settings_camera import CameraDefaults, MotionSettings, Zone, ZoneMode
+from maskwatch.settings_rule import CrowdSettings, RuleSettings
 from tests.builders import NOW, make_observation
 from tests.scenes import BARE, HIDDEN, MASKED, Scene, make_fold, play, random_log, told
 

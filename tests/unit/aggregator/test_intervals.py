@@ -13,8 +13,9 @@ from aggregator.fold import Fold
 from aggregator.intervals import FREE
 from aggregator.readings import Readings
 from maskwatch.domain import CameraState, EventKind
-from maskwatch.settings import CameraDefaults, CrowdSettings, RuleSettings
+from maskwatch.settings_camera import CameraDefaults
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
+from maskwatch.settings_rule import CrowdSettings, RuleSettings
 from tests.builders import NOW
 from tests.scenes import BARE, MASKED, Scene, make_fold, play, random_log, told
 

@@ -11,8 +11,9 @@ import pytest
 from aggregator.pipeline_health import PipelineHealth, Vitals
 from aggregator.replay import replay
 from maskwatch.domain import CameraState, Event, EventKind, EventState, LossReason, MaskState
-from maskwatch.settings import PIPELINE, CrowdSettings
+from maskwatch.settings_camera import PIPELINE
 from maskwatch.settings_file import parse_settings
+from maskwatch.settings_rule import CrowdSettings
 from tests.builders import NOW
 from tests.scenes import BARE, MASKED, Scene, make_fold, play
 

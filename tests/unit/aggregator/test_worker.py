@@ -33,7 +33,9 @@ from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnava
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.metrics import Metrics
 from maskwatch.reports import camera_to_json, ledger_from_json, worker_to_json
-from maskwatch.settings import PIPELINE, CameraSettings, RuleSettings, Settings
+from maskwatch.settings import Settings
+from maskwatch.settings_camera import PIPELINE, CameraSettings
+from maskwatch.settings_rule import RuleSettings
 from tests.builders import NOW, make_camera_report, make_frame_message, make_observation, make_worker_report
 from tests.scenes import BARE, Scene, play, random_log, told
 

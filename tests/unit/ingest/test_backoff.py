@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from ingest.backoff import SHORTEST_S, Backoff
-from maskwatch.settings import BackoffSettings
+from maskwatch.settings_camera import BackoffSettings
 
 SETTINGS = BackoffSettings(first_s=1, longest_s=8, good_after_s=10)
 

@@ -19,7 +19,7 @@ from ingest.sources import make_capture, plays_fast
 from maskwatch.clock import SystemClock
 from maskwatch.domain import LossReason
 from maskwatch.errors import SourceLost
-from maskwatch.settings import SourceKind
+from maskwatch.settings_camera import SourceKind
 from tests.fakes.capture import make_camera
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from maskwatch.contracts import CAMERAS_TABLE, FRAMES_CAP, frames_stream
 from maskwatch.domain import CameraState, FrameId, LossReason
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.reports import camera_from_json, camera_to_json
-from maskwatch.settings import CameraSettings, Settings
+from maskwatch.settings import Settings
 from maskwatch.settings_file import SettingsWatch, load_settings
 from maskwatch.shard import Shard, owns
 from tests.builders import make_camera_report, make_frame_message
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest.camera_state import Condition
+    from maskwatch.settings_camera import CameraSettings
 
 
 class Rig:

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.motion import MotionGate, small_grey
 from ingest.privacy import PrivacyMasks
-from maskwatch.settings import MotionSettings
+from maskwatch.settings_camera import MotionSettings
 
 RANDOM = np.random.default_rng(5)
 SCENE = RANDOM.integers(60, 180, (360, 640, 3)).astype(np.uint8)

@@ -19,7 +19,7 @@ from ingest.picture_health import FrozenPicture, PictureHealth
 from ingest.privacy import PrivacyMasks
 from ingest.timing import FrameSelector
 from maskwatch.clock import SystemClock
-from maskwatch.settings import PictureHealthSettings
+from maskwatch.settings_camera import PictureHealthSettings
 from tests.fakes.capture import make_camera
 
 if TYPE_CHECKING:

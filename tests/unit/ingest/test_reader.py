@@ -15,7 +15,7 @@ from ingest.reader import Reader
 from maskwatch.clock import ManualClock, SystemClock
 from maskwatch.domain import FrameId, LossReason
 from maskwatch.errors import SourceLost
-from maskwatch.settings import AnalysisSettings
+from maskwatch.settings_camera import AnalysisSettings
 from tests.fakes.capture import FakeCapture, make_camera, make_shot
 from tests.programs import wait_until
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ingest.capture import Capture
     from maskwatch.clock import Clock
-    from maskwatch.settings import CameraSettings
+    from maskwatch.settings_camera import CameraSettings
 
 
 class Rig:

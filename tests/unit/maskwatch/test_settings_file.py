@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from maskwatch.errors import ConfigError
-from maskwatch.settings import Settings, SourceKind
+from maskwatch.settings import Settings
+from maskwatch.settings_camera import SourceKind
 from maskwatch.settings_file import SettingsWatch, dump_settings, load_settings, parse_settings
 
 if TYPE_CHECKING:
