@@ -7,12 +7,9 @@ plain data, stored with every step, so a killed aggregator goes on where it was.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from pydantic import TypeAdapter
-
-from aggregator.crowd import Crowd
 from aggregator.episodes import (
     CAMERA_LOST,
     COUNTS_ONLY,
@@ -24,11 +21,10 @@ from aggregator.episodes import (
     follow_person,
 )
 from aggregator.evidence import Evidence, weight_of
-from aggregator.intervals import FREE, Held, Minutes, Totals, add
-from aggregator.ledger import Ledger
+from aggregator.fold_state import VERSION, FoldState, state_from_json, state_to_json
 from aggregator.people import LEAST_JUDGED, Person, assign, is_sound
-from aggregator.sequence import Sequence
-from aggregator.still_faces import StillPlace, recall, remember
+from aggregator.still_faces import recall, remember
+from aggregator.tally import Tally
 from aggregator.tracks import Tracks, TracksState
 from aggregator.zones import is_counted
 from maskwatch.domain import (
@@ -38,24 +34,17 @@ from maskwatch.domain import (
     EventKind,
     EventState,
     FramesDropped,
-    MaskState,
     Observation,
 )
-from maskwatch.errors import ConfigError
 from maskwatch.schedule import Schedule
-from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
+from maskwatch.settings_privacy import PrivacySettings
 
 if TYPE_CHECKING:
+    from aggregator.intervals import Minutes
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Detection
     from maskwatch.settings_camera import CameraDefaults
     from maskwatch.settings_rule import RuleSettings
-
-VERSION = 3
-"""Of the stored state."""
-
-READABLE = (1, 2, 3)
-"""Versions that can be continued. What 1 (still faces, crowds) and 2 (counts held) did not know begins empty."""
 
 CLOCK_SLACK_S = 1.0
 """Picture time may step back by this much without anybody having left."""
@@ -63,35 +52,7 @@ CLOCK_SLACK_S = 1.0
 UNWATCHED_S = 10.0
 """Seconds for which a live camera's pictures may go unjudged until nothing is known of its people any more."""
 
-LOOKED_S = 2.0
-"""Seconds between two pictures for which a camera counts as looked at; longer ones were not."""
-
 UNWATCHED = "unwatched"
-WINDOW_MINUTES = 15
-
-
-@dataclass(slots=True)
-class FoldState:
-    """All that one camera's fold remembers."""
-
-    ledger: Ledger = field(default_factory=Ledger)
-    sequence: Sequence = field(default_factory=Sequence)
-    tracks: TracksState = field(default_factory=TracksState)
-    people: list[Person] = field(default_factory=list)
-    events: dict[EventKind, Event] = field(default_factory=dict)  # the camera's own, open
-    totals: Totals = field(default_factory=Totals)
-    window: dict[int, dict[str, int]] = field(default_factory=dict)  # people judged, by minute
-    at: float | None = None  # picture time
-    scene_at: float | None = None  # of the last picture: who was seen then is in view
-    run: int = 0  # newest that has reported
-    ending: int | None = None  # run after whose last frame nobody is in view any more
-    frozen: bool = False
-    crowd: Crowd = field(default_factory=Crowd)
-    still_places: list[StillPlace] = field(default_factory=list)  # where pictures of faces hang
-    held: Held = field(default_factory=Held)  # privacy mode `statistics`: counted, and not shown yet
-
-
-_STATE = TypeAdapter(FoldState)
 
 
 class Fold:
@@ -110,7 +71,7 @@ class Fold:
         """Begin empty, or where the state was taken; `zone` is that of the rule's schedules."""
         self.camera_id = camera_id
         self.state = state or FoldState()
-        self.minutes: Minutes = {}  # what was counted since it was last taken away
+        self._tally = Tally(self.state, privacy or PrivacySettings())
         self._events: list[Event] = []
         self._tracks: Tracks
         self.follow(rule, camera, zone, self.state.tracks, privacy=privacy)
@@ -128,15 +89,13 @@ class Fold:
         privacy: PrivacySettings | None = None,
     ) -> Fold:
         """Continue from what `to_json` gave, in this version or an older one; raises ConfigError for a newer one."""
-        if version not in READABLE:
-            known = ", ".join(map(str, READABLE))
-            raise ConfigError(f"the stored state of {camera_id} has version {version}, this maskwatch reads {known}")
-        return cls(camera_id, rule, camera, _STATE.validate_json(data), zone=zone, privacy=privacy)
+        state = state_from_json(camera_id, data, version)
+        return cls(camera_id, rule, camera, state, zone=zone, privacy=privacy)
 
     def to_json(self) -> bytes:
         """Return everything needed to continue, as JSON."""
         self.state.tracks = self._tracks.state()
-        return _STATE.dump_json(self.state)
+        return state_to_json(self.state)
 
     def follow(
         self,
@@ -149,7 +108,7 @@ class Fold:
     ) -> None:
         """Decide by these settings from now on; people in view and open episodes stay."""
         self.privacy = privacy or PrivacySettings()
-        self.counts_only = self.privacy.mode is PrivacyMode.STATISTICS
+        self._tally.follow(self.privacy)
         self._rule = rule
         self._camera = camera
         self._zone = zone
@@ -157,6 +116,16 @@ class Fold:
         self._hour = (-1, True)  # the minute for which was last asked, and whether episodes open in it
         self._gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
         self._tracks = Tracks(self._gone_after_s, tracks or self._tracks.state())
+
+    @property
+    def minutes(self) -> Minutes:
+        """What was counted since it was last taken away."""
+        return self._tally.minutes
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether the privacy mode is `statistics`: nobody is told of one person."""
+        return self._tally.counts_only
 
     def feed(self, record: LogRecord) -> list[Event]:
         """Take in the next record of the log; returns the events it brought about, in order."""
@@ -174,8 +143,7 @@ class Fold:
         for observation in state.sequence.release(state.ledger):
             self._look(observation)
         self._end_if_over()
-        if self.counts_only:
-            self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
+        self._tally.let_through()
         return self._told()
 
     def retire(self, reason: str = CAMERA_LOST) -> list[Event]:
@@ -187,8 +155,7 @@ class Fold:
         for event in list(self.state.events.values()):
             at = max(event.updated_at, self.state.ledger.now)
             self._tell(close(event, reason, at, at))
-        if self.counts_only:
-            self.state.held.pass_on(self.minutes, self.state.totals, self.state.at, self.privacy)
+        self._tally.let_through()
         return self._told()
 
     def in_view(self) -> list[Person]:
@@ -210,13 +177,9 @@ class Fold:
 
         In privacy mode `statistics`: those let through for the interval that ended last.
         """
-        if self.counts_only:
-            return self.state.held.shown(60.0 * minute, self.privacy)
-        count: Counter[str] = Counter()
-        for begun, people in self.state.window.items():
-            if minute - WINDOW_MINUTES < begun <= minute:
-                count.update(people)
-        count.update(person.verdict(self._rule).value for person in self.in_view())
+        count = self._tally.judged_lately(minute)
+        if not self.counts_only:
+            count.update(self.in_view_by_state())
         return count
 
     def in_view_by_state(self) -> Counter[str]:
@@ -252,11 +215,11 @@ class Fold:
             state.at = at
         before, state.at = state.at, max(at, state.at or at)
         at = state.at
-        self._count("observations")
+        self._tally.count("observations")
         if before is not None and not state.frozen:
-            self._count_time(before, at)
+            self._tally.count_time(before, at, self._camera.fps)
         if observation.unchanged:
-            self._count("unchanged")
+            self._tally.count("unchanged")
         if not state.frozen:  # a picture that stands still says nothing about now
             if observation.unchanged:
                 self._repeat(at)
@@ -276,7 +239,7 @@ class Fold:
                 self._watch(person, detection, at)
             is_silenced = person is not None and self._is_silenced(person)
             if counts and not is_silenced:
-                self._tally("faces", detection.state)
+                self._tally.count_face(detection.state)
             if person is not None and not is_silenced:
                 self._weigh(person, detection, observation, at, counts=counts)
 
@@ -363,14 +326,8 @@ class Fold:
         self.state.people = [each for each in self.state.people if each is not person]
         if person.event is not None:
             self._tell(close(person.event, reason, closed_at, self.state.at or closed_at))
-        if not person.counts or self._is_silenced(person):
-            return
-        verdict = person.verdict(self._rule)
-        minute = self._tally("people", verdict)
-        if self.counts_only:
-            return
-        add(self.state.window.setdefault(minute, {}), verdict.value)
-        self.state.window = {key: value for key, value in self.state.window.items() if key > minute - WINDOW_MINUTES}
+        if person.counts and not self._is_silenced(person):
+            self._tally.count_person(person.verdict(self._rule))
 
     def _end_if_over(self) -> None:
         ending = self.state.ending
@@ -386,11 +343,7 @@ class Fold:
         if self.counts_only and event.people is not None and event.people < self.privacy.least_people:
             event = replace(event, people=None, share=None)  # a crowd that has become a small group
         self._events.append(event)
-        if event.state is not EventState.UPDATED:
-            ended_at = event.opened_at if event.closed_at is None else event.closed_at
-            self._count(f"{event.state.value}_{event.kind.value}", at=ended_at)
-        if event.state is EventState.OPENED:
-            add(self.state.totals.episodes, event.kind.value)
+        self._tally.count_event(event)
         if event.kind not in {EventKind.NO_MASK, EventKind.CROWD}:
             self.state.events.pop(event.kind, None)
             if event.state is not EventState.CLOSED:
@@ -399,30 +352,3 @@ class Fold:
     def _told(self) -> list[Event]:
         told, self._events = self._events, []
         return told
-
-    def _tally(self, what: str, state: MaskState) -> int:
-        """Count a face or a person by state, for good and for its minute, which is returned."""
-        if not self.counts_only:
-            add(self.state.totals.of(what), state.value)
-        return self._count(f"{what}_{state.value}")
-
-    def _count_time(self, before: float, at: float) -> None:
-        """Count the time since the picture before as looked at, each minute its part, unless that is too long ago."""
-        if at - before > max(LOOKED_S, 2.5 / self._camera.fps):
-            return
-        border = 60.0 * (at // 60)
-        for begin, end in ((before, min(border, at)), (max(before, border), at)):
-            if passed := round(1000 * end) - round(1000 * begin) if end > begin else 0:
-                self._count("observed_ms", passed, at=begin)
-
-    def _count(self, what: str, by: int = 1, *, at: float | None = None) -> int:
-        """Count for a minute, that of the newest picture unless said otherwise; returns the minute."""
-        minute = int((at or self.state.at or 0.0) // 60)
-        if self.counts_only and what not in FREE:
-            add(self.state.held.counts, what, by)
-            return minute
-        row = self.minutes.get(minute)
-        if row is None:
-            row = self.minutes[minute] = Counter()
-        row[what] += by
-        return minute

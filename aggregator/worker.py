@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pydantic import ValidationError
 
 from aggregator.alerts.routing import route_all
-from aggregator.fold import VERSION, Fold
+from aggregator.fold import Fold
+from aggregator.fold_state import VERSION
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals
 from aggregator.readings import Readings, time_stages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from aggregator.fold import VERSION
+from aggregator.fold_state import VERSION
 from aggregator.store import Step, Store, StoredFold, open_store
 from aggregator.worker import BAD_MESSAGES_LIMIT, AggregatorWorker
 from maskwatch.bus import BEGINNING, Cap
