@@ -9,44 +9,32 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Protocol
 
 from aggregator.alerts.routing import route_all
 from aggregator.fold import Fold
 from aggregator.fold_state import VERSION
+from aggregator.log_reader import RECORDS_A_STEP, LogReader
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals
-from aggregator.readings import Readings, time_stages
+from aggregator.readings import time_stages
 from aggregator.retention import Retention
+from aggregator.showing import Showing
 from aggregator.store import Step, StoredFold
-from aggregator.worker_use import ProcessorTime
 from maskwatch.contracts import (
     CAMERAS_TABLE,
-    CHANNELS_TABLE,
-    DEAD_LETTERS,
-    DEAD_LETTERS_CAP,
     EVENTS,
     EVENTS_CAP,
     GONE_AFTER_S,
-    LEDGERS_TABLE,
-    PEOPLE_TABLE,
     WORKERS_TABLE,
-    dead_letter,
     event_to_fields,
-    frames_stream,
     log_stream,
-    record_from_fields,
 )
 from maskwatch.domain import Event, EventState, Observation
-from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
+from maskwatch.errors import BusUnavailable, ConfigError, StoreUnavailable
 from maskwatch.reports import (
-    PeopleReport,
     camera_from_json,
-    channel_from_json,
-    ledger_to_json,
-    people_to_json,
+    readable,
     worker_from_json,
 )
 from maskwatch.settings_camera import PIPELINE
@@ -54,7 +42,7 @@ from maskwatch.settings_privacy import PrivacyMode
 from maskwatch.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from aggregator.space import Space
     from aggregator.store import Store
@@ -68,28 +56,15 @@ if TYPE_CHECKING:
     from maskwatch.settings import Settings
     from maskwatch.settings_camera import CameraDefaults
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
-
-WAIT_S = 0.25
-"""How long a step waits for the first record: bounds the answer to a request to stop."""
 
 PAUSE_S = 0.1
 """Between steps: many records share one transaction, and an alert is late by no more than this."""
 
-RECORDS_A_STEP = 600
-"""Folding a record takes up to a millisecond: a step of a long backlog stays under a second."""
-
 EVERY_S = 1.0
-"""How often cameras are looked for, and metrics and ledgers are shown."""
-
-SPACE_EVERY_S = 10.0
-"""How often the sizes of store and disk are looked at."""
+"""How often cameras are looked for, and the service looks after itself."""
 
 AWAY_PAUSE_S = 0.5
-BAD_MESSAGES_LIMIT = 100
-"""Bad messages in a row after which the worker ends: something speaks another language on this bus."""
 
 
 class Watch(Protocol):
@@ -135,14 +110,18 @@ class AggregatorWorker:
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
-        self._left: list[str] = []  # cameras taken away whose ledgers still lie on the bus
-        self._look_at_space = look_at_space
-        self._space: Space | None = None
-        self._processor_time = ProcessorTime(clock.time())
-        self._looked_at = self._shown_at = self._felt_at = self._measured_at = float("-inf")
+        self._logs = LogReader(bus=bus, clock=clock, heartbeat=heartbeat)
+        self._showing = Showing(
+            bus=bus,
+            clock=clock,
+            metrics=metrics,
+            retention=self._retention,
+            look_at_space=look_at_space,
+            is_first=self._shard.index == 0,
+        )
+        self._looked_at = self._felt_at = float("-inf")
         self._stepped_at = clock.time()
         self._may_be_untold = True  # a predecessor may have been killed between storing and publishing
-        self._bad_messages = self._bad_in_a_row = 0
         self._away = ""
 
     def run(self, stop: Stop) -> None:
@@ -158,14 +137,14 @@ class AggregatorWorker:
         try:
             self._find_cameras()
             self._purge()
-            entries = self._read()
-            self._store_step(entries, self._fold(self._decode(entries)))
+            entries = self._logs.read(self._positions)
+            self._store_step(entries, self._fold(self._logs.decode(entries)))
             self._publish()
             if self._retention is not None:
                 self._retention.step(self._settings.retention)
             self._stepped_at = self._clock.time()
             self._show()
-            self._refuse_babble()
+            self._logs.refuse_babble()
         except (BusUnavailable, StoreUnavailable) as error:
             self._wait(error)
             return 0
@@ -184,9 +163,9 @@ class AggregatorWorker:
         if now - self._looked_at < EVERY_S:
             return
         self._heed_settings()
-        rows = _readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
+        rows = readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
         reports = {camera: report for camera, report in rows.items() if self._shard.owns(camera)}
-        self._workers = _readable(self._bus.table(WORKERS_TABLE), worker_from_json)
+        self._workers = readable(self._bus.table(WORKERS_TABLE), worker_from_json)
         self._reports |= reports  # one that is not reported any more ages, and is shown as offline
         stored = [camera for camera in self._store.active() if self._shard.owns(camera)]
         for camera in sorted({*reports, *stored, *self._folds}):
@@ -238,42 +217,6 @@ class AggregatorWorker:
 
     def _limits(self, camera: str) -> CameraDefaults:
         return self._settings.active.get(camera, self._settings.defaults)
-
-    def _read(self) -> list[Entry]:
-        if not self._positions:
-            self._clock.sleep(WAIT_S)
-            return []
-        positions = {log_stream(camera): position for camera, position in self._positions.items()}
-        each = max(1, RECORDS_A_STEP // len(positions))
-        return self._bus.read_after(positions, count=each, block_s=WAIT_S)
-
-    def _decode(self, entries: Iterable[Entry]) -> list[LogRecord]:
-        """Decode all before any is folded, as burying the bad ones may find the bus away."""
-        records: list[LogRecord] = []
-        for entry in entries:
-            try:
-                record = record_from_fields(entry.fields)
-                if log_stream(record.camera_id) != entry.stream:
-                    raise BadMessage("a record of another camera", entry.fields)  # noqa: TRY301
-            except BadMessage as error:
-                self._bury(entry, error)
-            else:
-                self._bad_in_a_row = 0
-                records.append(record)
-        return records
-
-    def _bury(self, entry: Entry, error: BadMessage) -> None:
-        """Keep a message that does not decode for people to look at; the position moves on."""
-        self._bus.append(DEAD_LETTERS, dead_letter(entry.stream, error), DEAD_LETTERS_CAP)
-        self._bad_messages += 1
-        self._bad_in_a_row += 1
-        self._heartbeat.count("bad_messages")
-        log.warning("a message on %s does not decode: %s", entry.stream, error)
-
-    def _refuse_babble(self) -> None:
-        """End where nothing but bad messages comes; they are behind us, so a new start gets further."""
-        if self._bad_in_a_row >= BAD_MESSAGES_LIMIT:
-            raise BadMessage(f"{self._bad_in_a_row} messages in a row do not decode; see {DEAD_LETTERS}", {})
 
     def _fold(self, records: Iterable[LogRecord]) -> list[Event]:
         events: list[Event] = []
@@ -351,8 +294,7 @@ class AggregatorWorker:
             log.info("camera %s: taken away", camera)
             del self._folds[camera], self._positions[camera], self._absent_since[camera]
             self._reports.pop(camera, None)
-            self._metrics.forget_camera(camera)
-            self._left.append(camera)
+            self._showing.forget(camera)
 
     def _publish(self) -> None:
         """Put stored changes on the bus, in order; after a crash some go there twice, under the same ids."""
@@ -365,50 +307,16 @@ class AggregatorWorker:
             self._may_be_untold = bool(told)
 
     def _show(self) -> None:
-        """Show ledgers and metrics, once a second."""
-        now = self._clock.monotonic()
-        if now - self._shown_at < EVERY_S:
-            return
-        readings = Readings(self._clock.time())
-        for camera, fold in self._folds.items():
-            readings.add_camera(fold, self._reports.get(camera))
-            readings.add_backlog(camera, self._bus.length(frames_stream(camera)))
-            if self._settings.privacy.mode is not PrivacyMode.STATISTICS:
-                readings.add_pictures(camera, self._pictures.counts)
-            self._bus.put(LEDGERS_TABLE, camera, ledger_to_json(fold.state.ledger.balance(camera)))
-            in_view = dict(fold.in_view_by_state())
-            self._bus.put(PEOPLE_TABLE, camera, people_to_json(PeopleReport(camera, self._clock.time(), in_view)))
-        while self._left:
-            self._bus.remove(LEDGERS_TABLE, self._left[-1])
-            self._bus.remove(PEOPLE_TABLE, self._left[-1])
-            self._left.pop()
-        readings.add_workers(self._workers.values())
-        readings.add_processor_time(self._processor_time.add(self._workers.values()))
-        readings.add_health(self._health.open_events() if self._health is not None else [])
-        if self._shard.index == 0:  # one of the shards shows what is no camera's
-            readings.add_channels(_readable(self._bus.table(CHANNELS_TABLE), channel_from_json).values())
-        readings.add_bus(self._bus.info())
-        if self._retention is not None:
-            readings.add_retention(self._retention.deleted, self._retention.ended_at)
-        readings.add_self(self._stepped_at, self._bad_messages)
-        readings.add_space(self._measure(now))
-        self._metrics.show(readings.samples)
-        self._shown_at = now
-
-    def _measure(self, now: float) -> Space | None:
-        if self._look_at_space is not None and now - self._measured_at >= SPACE_EVERY_S:
-            self._space, self._measured_at = self._look_at_space(), now
-        return self._space
-
-    def _show_alone(self) -> None:
-        """Show what is known without the bus: cameras of which nothing is heard age, and go offline."""
-        readings = Readings(self._clock.time())
-        for camera, fold in self._folds.items():
-            readings.add_camera(fold, self._reports.get(camera))
-        readings.add_bus(None)
-        readings.add_self(self._stepped_at, self._bad_messages)
-        readings.add_space(self._space)
-        self._metrics.show(readings.samples)
+        keeps_back = self._settings.privacy.mode is PrivacyMode.STATISTICS
+        self._showing.show(
+            self._folds,
+            self._reports,
+            self._workers,
+            self._health.open_events() if self._health is not None else [],
+            None if keeps_back else self._pictures.counts,
+            stepped_at=self._stepped_at,
+            bad_messages=self._logs.bad_messages,
+        )
 
     def _wait(self, error: BusUnavailable | StoreUnavailable) -> None:
         if not self._away:
@@ -416,19 +324,10 @@ class AggregatorWorker:
         self._away = self._away or str(error)
         self._looked_at = float("-inf")
         if isinstance(error, BusUnavailable):
-            self._show_alone()
+            self._showing.show_alone(
+                self._folds, self._reports, stepped_at=self._stepped_at, bad_messages=self._logs.bad_messages
+            )
         self._clock.sleep(AWAY_PAUSE_S)
-
-
-def _readable(rows: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
-    """Decode the rows of a table, leaving out what another version wrote in another way."""
-    read: dict[str, T] = {}
-    for key, row in rows.items():
-        try:
-            read[key] = decode(row)
-        except ValidationError:
-            log.debug("a row of %s does not decode", key)
-    return read
 
 
 def _log(event: Event) -> None:

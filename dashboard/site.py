@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Protocol
 
 from dashboard.board import CameraCard, Compliance, make_cards
 from dashboard.intervals import compliance
 from dashboard.moments import day_of
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, LEDGERS_TABLE, PEOPLE_TABLE, WORKERS_TABLE
 from maskwatch.errors import ConfigError, StoreUnavailable
-from maskwatch.reports import camera_from_json, channel_from_json, ledger_from_json, people_from_json, worker_from_json
+from maskwatch.reports import (
+    camera_from_json,
+    channel_from_json,
+    ledger_from_json,
+    people_from_json,
+    readable,
+    worker_from_json,
+)
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from aggregator.store import Store
     from maskwatch.bus import Bus
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
     from maskwatch.reports import ChannelReport, LedgerReport, WorkerReport
     from maskwatch.settings import Settings
 
-T = TypeVar("T")
 
 TODAY_EVERY_S = 10.0
 """How often the day's compliance is counted anew while somebody looks."""
@@ -96,19 +100,19 @@ class Site:
 
     def reports(self) -> dict[str, CameraReport]:
         """Return what ingest last said of each camera."""
-        return _rows(self.bus.table(CAMERAS_TABLE), camera_from_json)
+        return readable(self.bus.table(CAMERAS_TABLE), camera_from_json)
 
     def workers(self) -> list[WorkerReport]:
         """Return what the workers last said of themselves."""
-        return sorted(_rows(self.bus.table(WORKERS_TABLE), worker_from_json).values(), key=lambda each: each.name)
+        return sorted(readable(self.bus.table(WORKERS_TABLE), worker_from_json).values(), key=lambda each: each.name)
 
     def ledgers(self) -> dict[str, LedgerReport]:
         """Return the frame ledgers by camera."""
-        return _rows(self.bus.table(LEDGERS_TABLE), ledger_from_json)
+        return readable(self.bus.table(LEDGERS_TABLE), ledger_from_json)
 
     def channels(self) -> list[ChannelReport]:
         """Return what the dispatcher last said of each subscription."""
-        return list(_rows(self.bus.table(CHANNELS_TABLE), channel_from_json).values())
+        return list(readable(self.bus.table(CHANNELS_TABLE), channel_from_json).values())
 
     def open_events(self) -> list[Event]:
         """Return the events that are open now."""
@@ -125,7 +129,7 @@ class Site:
     def look(self) -> Look:
         """Return the wall as it is now."""
         now = self.clock.time()
-        people = _rows(self.bus.table(PEOPLE_TABLE), people_from_json) if self.shows_people else {}
+        people = readable(self.bus.table(PEOPLE_TABLE), people_from_json) if self.shows_people else {}
         reports = self.reports()
         try:
             open_events, today, trouble = self.open_events(), self.today(), ""
@@ -148,14 +152,3 @@ class Site:
         if self._store is not None:
             self._store.close()
         self.bus.close()
-
-
-def _rows(table: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
-    """Decode the rows of a table, leaving out what another version wrote in another way."""
-    rows: dict[str, T] = {}
-    for key, row in sorted(table.items()):
-        try:
-            rows[key] = decode(row)
-        except ValidationError:
-            continue
-    return rows

@@ -10,13 +10,11 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from maskwatch.contracts import MAX_VIEW_BYTES, ViewHead, ViewMessage
 from maskwatch.domain import MaskState
 from maskwatch.hiding import hide_faces
 from maskwatch.imaging import encode_jpeg
-from maskwatch.reports import wanted_from_json
+from maskwatch.reports import readable, wanted_from_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
@@ -60,12 +58,7 @@ class ViewMaker:
 
     def heed(self, rows: Mapping[str, bytes]) -> None:
         """Note who looks: the rows of the table WANTED_TABLE."""
-        self._wanted.clear()
-        for camera_id, row in rows.items():
-            try:
-                self._wanted[camera_id] = wanted_from_json(row).until
-            except ValidationError:
-                continue  # written by another version: nobody we know looks
+        self._wanted = {camera: wanted.until for camera, wanted in readable(rows, wanted_from_json).items()}
 
     def make(self, judged: Judged, now: float) -> ViewMessage | None:
         """Return the view of a frame, None where none is wanted or allowed; `now` is wall-clock time."""

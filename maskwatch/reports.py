@@ -5,12 +5,20 @@ Each row is one JSON object, overwritten by the next report; `maskwatch/contract
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from maskwatch.domain import STRICT, CameraReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +169,14 @@ def channel_to_json(report: ChannelReport) -> bytes:
 def channel_from_json(data: bytes) -> ChannelReport:
     """Decode a channel's report."""
     return _CHANNEL.validate_json(data)
+
+
+def readable(rows: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
+    """Decode the rows of a table in the order of their keys, leaving out what another version wrote in another way."""
+    read: dict[str, T] = {}
+    for key, row in sorted(rows.items()):
+        try:
+            read[key] = decode(row)
+        except ValidationError:
+            log.debug("a row of %s does not decode", key)
+    return read

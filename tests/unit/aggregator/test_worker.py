@@ -9,8 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from aggregator.fold_state import VERSION
+from aggregator.log_reader import BAD_MESSAGES_LIMIT
 from aggregator.store import Step, Store, StoredFold, open_store
-from aggregator.worker import BAD_MESSAGES_LIMIT, AggregatorWorker
+from aggregator.worker import AggregatorWorker
 from maskwatch.bus import BEGINNING, Cap
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
