@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from dashboard.miniature import make_smaller
 from maskwatch.bus import BEGINNING
-from maskwatch.contracts import WANTED_S, WANTED_TABLE, ViewHead, ViewMessage, views_stream
+from maskwatch.contracts import WANTED_S, WANTED_TABLE, ViewMessage, views_stream
 from maskwatch.errors import BadMessage, BusUnavailable
+from maskwatch.imaging import blur_name
 from maskwatch.reports import Wanted, wanted_to_json
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Views:
                 log.warning("a view of %s does not decode: %s", camera, error)
                 continue
             self._count += 1
-            picture = Picture(self._count, message.head.captured_at, head_json(message.head), message.jpeg)
+            picture = Picture(self._count, message.head.captured_at, head_json(message), message.jpeg)
             if camera in small:
                 picture.body(is_small=True)
             fresh[camera] = picture
@@ -219,9 +220,11 @@ class Views:
             self._renewed_at[camera] = self._clock.monotonic()
 
 
-def head_json(head: ViewHead) -> bytes:
-    """Write what a browser needs to draw a picture: whose it is, when it was taken, and each face's box and state."""
-    faces = [
+def head_json(message: ViewMessage) -> bytes:
+    """Write what a browser needs beside a picture: whose it is, when it was taken, each face's box, state and blur."""
+    head = message.head
+    blurs = [blur_name(each) for each in message.sharpness]
+    faces: list[dict[str, object]] = [
         {
             "box": [round(value) for value in each.box],
             "state": each.state.value,
@@ -229,6 +232,8 @@ def head_json(head: ViewHead) -> bytes:
         }
         for each in head.detections
     ]
+    for face, blur in zip(faces, blurs, strict=False):  # an older detector measures none
+        face["blur"] = blur
     said = {
         "camera": head.camera_id,
         "captured_at": head.captured_at,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from maskwatch.contracts import MAX_VIEW_BYTES, ViewHead, ViewMessage
 from maskwatch.domain import MaskState
 from maskwatch.hiding import hide_faces
-from maskwatch.imaging import encode_jpeg
+from maskwatch.imaging import encode_jpeg, inside, sharpness
 from maskwatch.reports import readable, wanted_from_json
 from maskwatch.settings_privacy import PrivacyMode
 
@@ -82,7 +82,7 @@ class ViewMaker:
             detections=seen.detections,
             faces_hidden=self.mode is not PrivacyMode.PICTURES,
         )
-        return ViewMessage(head, jpeg)
+        return ViewMessage(head, jpeg, _sharpness(judged))
 
     def _is_due(self, seen: Observation, now: float) -> bool:
         is_wanted = self._wanted.get(seen.camera_id, 0.0) > now
@@ -100,6 +100,13 @@ class ViewMaker:
             lately.popleft()
         lately.append((seen.captured_at, here))
         return [box for _, boxes in lately for box in boxes]
+
+
+def _sharpness(judged: Judged) -> tuple[float, ...]:
+    """Measure each face as it was judged, before it is hidden."""
+    scale = judged.image.shape[1] / judged.observation.width
+    faces = (inside(judged.image, _scaled(each.box, scale)) for each in judged.observation.detections)
+    return tuple(round(sharpness(face), 1) for face in faces)
 
 
 def _scaled(box: Box, scale: float) -> Box:

@@ -177,15 +177,22 @@ class ViewMessage:
 
     head: ViewHead
     jpeg: bytes
+    sharpness: tuple[float, ...] = ()  # of each face in the head, by maskwatch.imaging; empty where nobody measured
 
     def to_fields(self) -> Fields:
-        """Encode for the bus."""
-        return _fields("view", _VIEW.dump_json(self.head)) | {"jpeg": self.jpeg}
+        """Encode for the bus; sharpness has a field of its own, which older readers leave aside."""
+        measured = {"sharpness": json.dumps(self.sharpness).encode()} if self.sharpness else {}
+        return _fields("view", _VIEW.dump_json(self.head)) | {"jpeg": self.jpeg} | measured
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, bytes]) -> ViewMessage:
         """Decode, or raise BadMessage."""
-        return cls(head=_decode(_VIEW, fields, "view"), jpeg=fields.get("jpeg", b""))
+        head = _decode(_VIEW, fields, "view")
+        try:
+            measured = _SHARPNESS.validate_json(fields.get("sharpness", b"[]"))
+        except ValidationError as error:
+            raise BadMessage(f"view: sharpness: {error.errors()[0]['msg']}", fields) from None
+        return cls(head=head, jpeg=fields.get("jpeg", b""), sharpness=measured)
 
 
 LogRecord = Observation | FramesDropped | CameraReport
@@ -193,6 +200,7 @@ LogRecord = Observation | FramesDropped | CameraReport
 
 _FRAME = TypeAdapter(FrameHead)
 _VIEW = TypeAdapter(ViewHead)
+_SHARPNESS = TypeAdapter(tuple[float, ...])
 _RECORDS: dict[str, TypeAdapter[LogRecord]] = {
     "observation": TypeAdapter(Observation),
     "dropped": TypeAdapter(FramesDropped),

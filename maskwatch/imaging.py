@@ -97,6 +97,37 @@ def letterbox(image: Image, width: int, height: int) -> tuple[Image, float]:
     return canvas, scale
 
 
+NORMED = 64  # side in pixels at which sharpness is measured: as much of a face as the classifier gets to see
+BLURRED, SHARP = 100.0, 600.0  # variance of the Laplacian
+
+
+def inside(image: Image, box: tuple[float, float, float, float]) -> Image:
+    """Return what of a box in pixels lies in a picture, at least one pixel."""
+    height, width = image.shape[:2]
+    left, top = min(max(0, round(box[0])), width - 1), min(max(0, round(box[1])), height - 1)
+    return image[top : max(top + 1, round(box[3])), left : max(left + 1, round(box[2]))]
+
+
+def sharpness(face: Image) -> float:
+    """Return the variance of the Laplacian of a face (uint8, BGR) scaled to NORMED pixels.
+
+    >>> sharpness(np.full((90, 70, 3), 128, np.uint8))
+    0.0
+    """
+    small = min(face.shape[:2]) >= NORMED
+    scaled = cv2.resize(face, (NORMED, NORMED), interpolation=cv2.INTER_AREA if small else cv2.INTER_LINEAR)
+    return float(cv2.Laplacian(cv2.cvtColor(scaled, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var())
+
+
+def blur_name(variance: float) -> str:
+    """Return what a face of this sharpness is called on the page and in the model card.
+
+    >>> [blur_name(each) for each in (50.0, 300.0, 900.0)]
+    ['blurred', 'soft', 'sharp']
+    """
+    return "blurred" if variance < BLURRED else "sharp" if variance > SHARP else "soft"
+
+
 def encode_jpeg(image: Image, quality: int) -> bytes:
     """Compress a picture (H x W x 3, uint8, BGR) to JPEG bytes."""
     return encode_image(image, ".jpg", quality)

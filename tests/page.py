@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from dashboard.access.sessions import Sessions
 from dashboard.app import make_app
 from dashboard.hub import Hub
 from dashboard.parts import Parts
+from dashboard.server import PageServer
 from dashboard.site import Site
 from dashboard.views import Views
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
 from maskwatch.contracts import CAMERAS_TABLE
+from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.reports import camera_to_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW, make_camera_report
@@ -101,6 +104,23 @@ def page_in(folder: Path, settings: str = "") -> Iterator[Page]:
     finally:
         page.site.close()
         page.store.close()
+
+
+@contextmanager
+def served(folder: Path, settings: str = "dashboard:\n") -> Iterator[str]:
+    """Serve a page on a free port until the end; yields its address. The settings end inside `dashboard`."""
+    folder.mkdir(exist_ok=True)
+    with page_in(folder, f"{settings}  port: 0\n") as page:
+        heartbeat = Heartbeat(role="dashboard", bus=page.bus, clock=page.clock)
+        server = PageServer(site=page.site, heartbeat=heartbeat, secrets=folder)
+        stop = Stop()
+        thread = threading.Thread(target=server.run, args=(stop,))
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            stop.request()
+            thread.join(20)
 
 
 def write_token(client: TestClient) -> dict[str, str]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from detector.faces import Face
+from maskwatch.imaging import blur_name, inside, sharpness
 
 if TYPE_CHECKING:
     from maskwatch.domain import Detection, Image
@@ -22,8 +23,6 @@ SIZES = ((0, 24), (24, 32), (32, 48), (48, 64), (64, 128), (128, 100_000))
 """Height of the face in pixels, upper end excluded."""
 
 DARK, BRIGHT = 85.0, 170.0  # mean grey of the face, of 255
-NORMED = 64  # side in pixels at which blur is measured: as much of it as the classifier gets to see
-BLURRED, SHARP = 100.0, 600.0  # variance of the Laplacian
 SIDE, TURNED = 0.45, 0.65  # Face.frontness
 MASK_DARK, MASK_LIGHT, MASK_PALE, MASK_HUES = 75, 150, 60, (80, 135)  # value, value, saturation, hues of blue (of 180)
 
@@ -69,13 +68,6 @@ def place_of(kind: str, name: str) -> tuple[int, float, str]:
     return KINDS.index(kind), within, name
 
 
-def inside(image: Image, box: Box) -> Image:
-    """Return what of a box lies in the picture, at least one pixel."""
-    height, width = image.shape[:2]
-    left, top = min(max(0, round(box[0])), width - 1), min(max(0, round(box[1])), height - 1)
-    return image[top : max(top + 1, round(box[3])), left : max(left + 1, round(box[2]))]
-
-
 def lower_face(image: Image, box: Box, found: Detection | None) -> Image:
     """Return the part between the nose's tip and the mouth, where a mask is; without landmarks, where it should be."""
     left, top, right, bottom = box
@@ -107,16 +99,8 @@ def brightness_of(face: Image) -> str:
 
 
 def blur_of(face: Image) -> str:
-    """Return blurred, soft or sharp for the variance of the Laplacian of a face (uint8, BGR) scaled to NORMED."""
-    variance = sharpness(face)
-    return "blurred" if variance < BLURRED else "sharp" if variance > SHARP else "soft"
-
-
-def sharpness(face: Image) -> float:
-    """Return the variance of the Laplacian of a face (uint8, BGR) scaled to NORMED pixels."""
-    small = min(face.shape[:2]) >= NORMED
-    scaled = cv2.resize(face, (NORMED, NORMED), interpolation=cv2.INTER_AREA if small else cv2.INTER_LINEAR)
-    return float(cv2.Laplacian(cv2.cvtColor(scaled, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var())
+    """Return blurred, soft or sharp for a face (uint8, BGR), as the page says it of a camera's faces."""
+    return blur_name(sharpness(face))
 
 
 def pose_of(frontness: float) -> str:

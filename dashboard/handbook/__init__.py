@@ -38,8 +38,9 @@ def chapter(name: str) -> str:
         if token.type == "inline":
             token.children = _that_stay(token.children or [])
         if token.type == "table_open":
-            token.attrSet("tabindex", "0")  # a wide table scrolls within itself, also by keyboard
-    return str(_markdown.renderer.render(tokens, _markdown.options, {}))
+            token.attrSet("tabindex", "0")
+    html = str(_markdown.renderer.render(tokens, _markdown.options, {}))
+    return html.replace("<pre>", '<pre tabindex="0">')  # what is wide scrolls within itself, also by keyboard
 
 
 def anchor(title: str) -> str:

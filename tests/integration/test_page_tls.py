@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
-import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -13,15 +12,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from dashboard.access.passwords import FAILURES
-from dashboard.server import PageServer
 from maskwatch.errors import ConfigError
-from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.settings_file import parse_settings
-from tests.page import CAMERAS, GUARDED, PASSWORD, page_in
+from tests.page import GUARDED, PASSWORD, served
 from tests.programs import require_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -37,24 +32,6 @@ def certify(folder: Path) -> tuple[Path, Path]:
     names = ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*command, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
-
-
-@contextmanager
-def served(folder: Path, dashboard: str) -> Iterator[str]:
-    """Serve the guarded page with more settings of `dashboard` until the end; yields its address."""
-    folder.mkdir(exist_ok=True)
-    with page_in(folder, GUARDED) as page:
-        page.watch.current = parse_settings(f"{CAMERAS}{GUARDED}  port: 0\n{dashboard}")
-        heartbeat = Heartbeat(role="dashboard", bus=page.bus, clock=page.clock)
-        server = PageServer(site=page.site, heartbeat=heartbeat, secrets=folder)
-        stop = Stop()
-        thread = threading.Thread(target=server.run, args=(stop,))
-        thread.start()
-        try:
-            yield server.url
-        finally:
-            stop.request()
-            thread.join(20)
 
 
 def log_in(connection: HTTPConnection, password: str = PASSWORD, **headers: str) -> HTTPResponse:
@@ -77,7 +54,7 @@ def through(url: str, source: str) -> HTTPConnection:
 def test_a_certificate_makes_it_https_alone(tmp_path: Path) -> None:
     """With a certificate the page speaks HTTPS, which a client can verify; plain HTTP gets nothing."""
     certificate, key = certify(tmp_path)
-    with served(tmp_path / "data", f"  tls: {{certificate: '{certificate}', key: '{key}'}}\n") as url:
+    with served(tmp_path / "data", GUARDED + f"  tls: {{certificate: '{certificate}', key: '{key}'}}\n") as url:
         assert url.startswith("https://127.0.0.1:")
         port = int(urlsplit(url).port or 0)
         trusting = ssl.create_default_context(cafile=str(certificate))
@@ -98,7 +75,7 @@ def test_a_key_that_does_not_fit_is_told_at_the_start(tmp_path: Path) -> None:
     (certificate, _), (_, key) = certify(tmp_path / "a"), certify(tmp_path / "b")
     for number, wrong in enumerate((certificate, tmp_path / "missing.pem")):
         said = f"  tls: {{certificate: '{wrong}', key: '{key}'}}\n"
-        with pytest.raises(ConfigError, match=r"dashboard\.tls"), served(tmp_path / f"data{number}", said):
+        with pytest.raises(ConfigError, match=r"dashboard\.tls"), served(tmp_path / f"data{number}", GUARDED + said):
             pass
 
 
@@ -110,18 +87,18 @@ def is_secure(answer: HTTPResponse) -> bool:
 
 def test_headers_of_a_proxy_are_believed_from_the_named_one_alone(tmp_path: Path) -> None:
     """`X-Forwarded-Proto: https` makes the cookie Secure when the named proxy says so, and nothing when others do."""
-    with served(tmp_path, f"  trusted_proxies: [{PROXY}]\n") as url:
+    with served(tmp_path, GUARDED + f"  trusted_proxies: [{PROXY}]\n") as url:
         said = {"x_forwarded_proto": "https", "x_forwarded_for": "203.0.113.5"}
         assert is_secure(log_in(through(url, PROXY), **said))
         assert not is_secure(log_in(through(url, ANYBODY), **said))
         assert not is_secure(log_in(through(url, PROXY)))
-    with served(tmp_path / "none", "") as url:
+    with served(tmp_path / "none", GUARDED + "") as url:
         assert not is_secure(log_in(through(url, PROXY), **said))
 
 
 def test_guessers_are_told_apart_by_the_named_proxy_alone(tmp_path: Path) -> None:
     """Behind the proxy each address waits for its own guesses; nobody else gets around the wait by inventing one."""
-    with served(tmp_path, f"  trusted_proxies: [{PROXY}]\n") as url:
+    with served(tmp_path, GUARDED + f"  trusted_proxies: [{PROXY}]\n") as url:
         for number in range(FAILURES):  # a client's own header comes first, what the proxy saw comes last
             guessed = {"x_forwarded_for": f"198.51.100.{number}, 203.0.113.5"}
             assert log_in(through(url, PROXY), "guess", **guessed).status == 401

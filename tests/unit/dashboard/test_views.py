@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from tests.page import Page
 
 
-def publish(page: Page, *, seq: int = 1, width: int = 960) -> None:
+def publish(page: Page, *, seq: int = 1, width: int = 960, sharpness: tuple[float, ...] = ()) -> None:
     """Have a detector publish a picture of the door, as many seconds after NOW as its sequence says."""
     done, jpeg = cv2.imencode(".jpg", np.full((width * 9 // 16, width, 3), 90, np.uint8))
     assert done
     head = ViewHead("door", FrameId(1, seq), NOW + seq, width, width * 9 // 16, (make_detection(),), faces_hidden=True)
-    page.bus.append(views_stream("door"), ViewMessage(head, jpeg.tobytes()).to_fields(), VIEWS_CAP)
+    message = ViewMessage(head, jpeg.tobytes(), sharpness)
+    page.bus.append(views_stream("door"), message.to_fields(), VIEWS_CAP)
 
 
 def unpack(sent: bytes) -> tuple[dict[str, Any], Any, float]:
@@ -57,6 +58,21 @@ def test_a_picture_comes_with_its_own_boxes(page: Page, is_small: bool, width: i
     assert head["faces"] == [{"box": [100, 100, 160, 180], "state": "no_mask", "sure": 0.95}]
     assert picture.shape[1] == width
     assert now == page.clock.time()
+
+
+def test_a_blurred_face_is_said_to_be_one(page: Page) -> None:
+    """How sharp each face is comes with the picture, in the words of the model card; an older detector says nothing."""
+
+    async def _look(sharpness: tuple[float, ...], seq: int) -> list[dict[str, Any]]:
+        stream = page.parts.views.follow(["door"], is_small=False, every_s=0.0)
+        publish(page, seq=seq, sharpness=sharpness)
+        sent = await anext(stream)
+        await stream.aclose()
+        faces: list[dict[str, Any]] = unpack(sent)[0]["faces"]
+        return faces
+
+    assert [each.get("blur") for each in asyncio.run(_look((40.0,), 1))] == ["blurred"]
+    assert [each.get("blur") for each in asyncio.run(_look((), 2))] == [None]
 
 
 def test_looking_asks_and_not_looking_does_not(page: Page) -> None:

@@ -12,7 +12,7 @@ from detector.views import APART_S, REMEMBERED_S, Judged, ViewMaker
 from maskwatch.contracts import MAX_VIEW_BYTES, ViewMessage
 from maskwatch.domain import MaskState
 from maskwatch.hiding import FILL
-from maskwatch.imaging import decode_image, encode_jpeg
+from maskwatch.imaging import decode_image, encode_jpeg, sharpness
 from maskwatch.reports import Wanted, wanted_to_json
 from maskwatch.settings_privacy import PrivacyMode
 from tests.builders import NOW, make_detection, make_observation
@@ -93,6 +93,17 @@ def test_every_face_is_hidden() -> None:
     assert view.head.faces_hidden
     assert view.head.detections == frame.observation.detections
     assert (view.head.width, view.head.height) == (2 * WIDTH, 2 * HEIGHT)
+
+
+def test_sharpness_is_that_of_the_face_before_it_is_hidden() -> None:
+    """A view tells how sharp each face was as it was judged, though its picture shows a filled place."""
+    half_blurred = np.random.default_rng(7).integers(0, 256, PICTURE.shape, np.uint8)
+    half_blurred[:, 100:] = cv2.GaussianBlur(half_blurred[:, 100:], (0, 0), 9)
+    view = ViewMaker(PrivacyMode.ALERTS).make(judged(MaskState.NO_MASK, MaskState.MASK, image=half_blurred), NOW)
+    assert view is not None
+    clear, blurred = view.sharpness
+    assert clear == round(sharpness(half_blurred[50:90, 50:80]), 1)
+    assert clear > 5 * blurred
 
 
 def test_a_face_that_was_just_seen_stays_hidden() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,9 @@ def test_views_return() -> None:
     assert fields["jpeg"] == bytes(range(256))
     assert ViewMessage.from_fields(fields) == message
     assert json.loads(fields["head"])["faces_hidden"] is True
+    assert ViewMessage.from_fields(replace(message, sharpness=(12.5,)).to_fields()).sharpness == (12.5,)
+    with pytest.raises(BadMessage, match="sharpness"):
+        ViewMessage.from_fields(fields | {"sharpness": b'["x"]'})
 
 
 @pytest.mark.parametrize(

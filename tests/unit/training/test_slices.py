@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from maskwatch.imaging import inside
 from tests.builders import make_detection
-from training.slices import KINDS, blur_of, brightness_of, colour_of, inside, pose_of, size_of, sort_face
+from training.slices import KINDS, blur_of, brightness_of, colour_of, pose_of, size_of, sort_face
 
 if TYPE_CHECKING:
     from maskwatch.domain import Detection
