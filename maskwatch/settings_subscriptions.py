@@ -108,6 +108,9 @@ class SubscriptionSettings(Frozen):
     cameras: tuple[str, ...] = Field(("*",), min_length=1)
     """Ids of cameras, or patterns such as `gate-*`. Events about the service itself come from no camera and always
     count."""
+    min_confidence: float = Field(0.0, ge=0, le=1)
+    """Confidence that an event must have when it opens to be told, such as 0.97. Only an episode of a person can have
+    less than 1; it opens at `rule.open_confidence` or above. What opens below is not told of later either."""
     cooldown: Cooldown = "0s"
     """After an alert, how long what follows of the same kind at the same camera is gathered, to be told as one:
     `2m`, `90s`, up to `24h`. Nothing is left out."""

@@ -69,6 +69,8 @@ def wants(subscription: SubscriptionSettings, event: Event, zone: str) -> bool:
         return False
     if event.kind is not EventKind.PIPELINE_DEGRADED and not subscription.wants_camera(event.camera_id):
         return False
+    if 0 < event.confidence < subscription.min_confidence:
+        return False  # what says no confidence is not doubtful
     schedule, quiet = Schedule.parse(subscription.schedule), Schedule.parse(subscription.quiet_hours)
     return (not schedule or schedule.active(event.opened_at, zone)) and not quiet.active(event.opened_at, zone)
 

@@ -38,6 +38,10 @@ UPDATED = replace(opened(1), state=EventState.UPDATED, updated_at=NOW + 3)
             True,
             id="the service itself is no camera",
         ),
+        pytest.param({"min_confidence": 0.95}, opened(1, confidence=0.94), False, id="not sure enough"),
+        pytest.param({"min_confidence": 0.95}, opened(1, confidence=0.95), True, id="just sure enough"),
+        pytest.param({"min_confidence": 1}, opened(1, confidence=1.0, **OFFLINE), True, id="a camera is surely away"),
+        pytest.param({"min_confidence": 1}, opened(1, confidence=0.0, **OFFLINE), True, id="without confidence"),
         pytest.param({"schedule": "22:00-23:00"}, opened(1), True, id="within the schedule: 22:13 UTC"),
         pytest.param({"schedule": "08:00-18:00"}, opened(1), False, id="outside"),
         pytest.param({"quiet_hours": "22:00-06:00"}, opened(1), False, id="quiet"),
@@ -50,6 +54,14 @@ UPDATED = replace(opened(1), state=EventState.UPDATED, updated_at=NOW + 3)
 def test_routing(changes: dict[str, Any], event: Event, is_told: bool) -> None:
     """A subscription is told of the kinds, cameras, hours and states that it asked for."""
     assert bool(route([event], [make_subscription(**changes)], "UTC")) == is_told
+
+
+def test_what_opened_in_doubt_is_not_told_later() -> None:
+    """An event that opened below `min_confidence` and grew surer is not told of: nobody would know what it ends."""
+    doubtful = opened(1, confidence=0.91)
+    changes = [doubtful, replace(closed(doubtful), confidence=0.99)]
+    rows = route(changes, [make_subscription(min_confidence=0.95, cleared=True)], "UTC")
+    assert plan(rows, cooldown_s=0, cooldowns={}, told=(), now=NOW).deliveries == ()
 
 
 def test_rows_are_the_same_when_computed_again() -> None:

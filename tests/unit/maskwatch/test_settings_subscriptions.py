@@ -65,6 +65,8 @@ def test_nothing_secret_is_shown() -> None:
         pytest.param(f"{WEBHOOK}, events: [no_mazk]}}", 5, "did you mean `no_mask`?", id="event"),
         pytest.param(f"{WEBHOOK}, cooldown: 2 weeks}}", 5, "'2 weeks' is no length of time", id="cooldown"),
         pytest.param(f"{WEBHOOK}, cooldown: 25h}}", 5, "[0].cooldown: must be from 0s to 24h", id="too long"),
+        pytest.param(f"{WEBHOOK}, min_confidence: 97}}", 5, "[0].min_confidence: must be at most 1 (is 97)", id="%"),
+        pytest.param(f"{WEBHOOK}, min_confidense: 0.97}}", 5, "did you mean `min_confidence`?", id="misspelt field"),
         pytest.param(f"{WEBHOOK}, schedule: '25:00-26:00'}}", 5, "25:00 is no time of day", id="schedule"),
         pytest.param(f"{WEBHOOK}, cameras: [loby]}}", 5, "'loby' is no camera; did you mean `lobby`?", id="camera"),
         pytest.param(f"{WEBHOOK}, cameras: ['roof-*']}}", 5, "'roof-*' matches no camera; known are gate-1", id="glob"),
