@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from aggregator.alerts.plan import Delivery
+from aggregator.alerts.routing import OutboxRow
 from aggregator.database import FILE_NAME, known, newest
 from aggregator.store import Step, open_store
+from aggregator.store_outbox import DeliveryState, Outbox
 from maskwatch.cli import command
 from maskwatch.cli.process import wait_for_store
 from maskwatch.clock import ManualClock
@@ -24,6 +27,7 @@ from tests.builders import NOW, make_event
 from tests.servers import PASSWORD, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from aggregator.store import Store
@@ -231,3 +235,55 @@ def test_a_report_in_every_form(site: list[str], tmp_path: Path, store_url: str)
     assert [(each["camera_id"], each["judged"]) for each in together["cells"]] == [("all", 11)]
     with pytest.raises(ConfigError, match="nothing is kept of hall; cameras are door, gate"):
         call("report", *wanted[:-1], "hall")
+
+
+@pytest.fixture
+def letters(site: list[str], tmp_path: Path, store_url: str) -> Iterator[Outbox]:
+    """The outbox of the site with three dead letters, two of them for the desk."""
+    assert site
+    store = open_store(tmp_path / "data", store_url)
+    outbox = Outbox(store.database)
+    for key, subscription in (("one", "desk"), ("two", "desk"), ("other", "guard")):
+        row = OutboxRow(f"row-{key}", subscription, make_event(id=key))
+        store.commit(Step((), [row.event], outbox=[row]))
+        outbox.plan([Delivery(f"{key}-0123456789", subscription, (row,), NOW, calls=True)], ())
+        outbox.note_failed(f"{key}-0123456789", NOW + 1, "410 from the receiver", due_at=None)
+    yield outbox
+    store.close()
+
+
+def in_state(outbox: Outbox, state: DeliveryState) -> list[str]:
+    """Name the deliveries in a state by the beginning of their keys."""
+    return [each.key.partition("-")[0] for each in outbox.listed([state])]
+
+
+def test_dead_letters_are_sent_again(site: list[str], letters: Outbox) -> None:
+    """`alerts retry` makes those meant wait again from the start, under their old keys: by key, and by subscription."""
+    assert "1 of 1 will be sent again" in call("alerts", "retry", "two-01", *site)
+    assert in_state(letters, DeliveryState.WAITING) == ["two"]
+    revived = letters.find("two-0123456789")
+    assert revived is not None
+    assert (revived.attempts, revived.done_at) == (0, None)
+    assert "1 of 1 will be sent again" in call("alerts", "retry", "--all", "--subscription", "desk", *site)
+    assert in_state(letters, DeliveryState.DEAD) == ["other"]
+    assert "0 of 0 will be sent again" in call("alerts", "retry", "--all", "--subscription", "desk", *site)
+
+
+def test_dead_letters_are_given_up(site: list[str], letters: Outbox) -> None:
+    """`alerts discard` takes them off the list for good: nobody can send them again."""
+    assert "1 of 1 were discarded" in call("alerts", "discard", "one", *site)
+    assert "2 of 2 were discarded" in call("alerts", "discard", "--all", *site)
+    assert in_state(letters, DeliveryState.DISCARDED) == ["one", "two", "other"]
+    assert "no dead letters" in call("alerts", "list", *site)
+    with pytest.raises(ConfigError, match="there is no dead letter 'one'"):
+        call("alerts", "retry", "one", *site)
+
+
+@pytest.mark.parametrize("what", ["retry", "discard"])
+def test_which_dead_letters_are_meant_must_be_said(site: list[str], letters: Outbox, what: str) -> None:
+    """Neither command touches anything without keys or --all, or where one of the keys is unknown."""
+    with pytest.raises(ConfigError, match="write the keys that `maskwatch alerts list` shows, or --all"):
+        call("alerts", what, *site)
+    with pytest.raises(ConfigError, match="there is no dead letter 'none'"):
+        call("alerts", what, "one", "none", *site)
+    assert in_state(letters, DeliveryState.DEAD) == ["one", "two", "other"]
