@@ -200,6 +200,7 @@ def time_stages(metrics: Metrics, observation: Observation, now: float) -> None:
 def _stages(observation: Observation, now: float) -> Iterator[tuple[str, float]]:
     passed = observation.stages
     ends = {
+        "capture": (observation.captured_at, passed.received_at),
         "ingest": (passed.received_at, passed.published_at),
         "queue": (passed.published_at, passed.picked_at),
         "judge": (passed.picked_at, passed.judged_at),

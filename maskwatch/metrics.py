@@ -161,8 +161,9 @@ METRICS = (
     Metric(
         "maskwatch_stage_seconds",
         Kind.HISTOGRAM,
-        "Seconds a live frame spends in each stage: ingest (decoded to on the bus), queue (on the bus to picked up), "
-        "judge (picked up to judged), fold (judged to read by the aggregator). Clocks of several hosts may differ.",
+        "Seconds a live frame spends in each stage: capture (taken, by the stream's own clock, to decoded), ingest "
+        "(decoded to on the bus), queue (on the bus to picked up), judge (picked up to judged), fold (judged to read "
+        "by the aggregator). Clocks of several hosts may differ.",
         ("stage",),
         SECONDS,
     ),

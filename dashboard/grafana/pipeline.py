@@ -36,6 +36,8 @@ AWAY = value_map({0: ("away", RED), 1: ("up", GREEN)})
 FAILING = value_map({0: ("failing", RED), 1: ("up", GREEN)})
 
 STAGES = {
+    "capture": "From taken, by the stream's own clock, to decoded: network, buffers, decoder. Grows where the machine "
+    "of the camera's process is overloaded.",
     "ingest": "From decoded to on the bus: scaling, privacy masks, JPEG. Slow where the camera's process lacks "
     "processor.",
     "queue": "From on the bus to picked up by a detector. Grows first when there are too few detectors.",
@@ -135,7 +137,7 @@ def _latency(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             "above the dashed line.",
             *(Query(f"site:maskwatch_end_to_end_seconds:{name}{{{SITE}, {WINDOW}}}", of) for name, of, _ in quantiles),
             unit="s",
-            width=24,
+            width=18,
             steps=Steps(GREEN, ((limits["latency_s"], RED),)),
             custom={"thresholdsStyle": {"mode": "dashed"}},
             overrides=tuple(colored(of, color) for _, of, color in quantiles),

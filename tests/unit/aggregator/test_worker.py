@@ -377,10 +377,16 @@ def test_what_prometheus_sees(bench: Bench) -> None:
 def test_stages_are_timed(bench: Bench) -> None:
     """A live frame's times are counted, one played fast is not."""
     bench.log(
-        [make_camera_report(captured=0, reported_at=NOW), make_observation(seq=1), make_observation(seq=2, live=False)]
+        [
+            make_camera_report(captured=0, reported_at=NOW),
+            make_observation(seq=1, captured_at=NOW - 4),  # decoded late, at NOW
+            make_observation(seq=2, live=False),
+        ]
     )
     bench.drain()
     assert bench.metric("stage_seconds_count", stage="judge") == 1
+    assert bench.metric("stage_seconds_count", stage="capture") == 1
+    assert bench.metric("stage_seconds_sum", stage="capture") == pytest.approx(4)
     assert bench.metric("end_to_end_seconds_count") == 1
     assert bench.metric("batch_size_count") == 1
 
