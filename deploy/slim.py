@@ -38,6 +38,12 @@ UNUSED_PARTS = (
 TESTED = ("numpy", "scipy", "onnxruntime")
 """Libraries whose own tests are taken away."""
 
+FOR_COMPILERS = (".pyi", ".pyx", ".pxd", ".h")
+"""Endings of files that type checkers and compilers read."""
+
+FOR_C = "libonnxruntime.so*"
+"""The runtime for programs in C: Python's own module holds all of it a second time. Kept beside a GPU's providers."""
+
 
 def main() -> None:
     """Take away, load, write byte code, and load again in a fresh process."""
@@ -50,6 +56,11 @@ def main() -> None:
             remove(site / top)
     for folder in [site / name for name in UNUSED_PARTS] + [f for n in TESTED for f in (site / n).rglob("tests")]:
         remove(folder)
+    for file in [file for file in site.rglob("*") if file.suffix in FOR_COMPILERS]:
+        remove(file)
+    if not list((site / "onnxruntime" / "capi").glob("libonnxruntime_providers_cuda.so")):
+        for file in (site / "onnxruntime" / "capi").glob(FOR_C):
+            remove(file)
     loaded = [file for file in load() if file.is_relative_to(site)]
     for file in loaded:
         py_compile.compile(str(file), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)

@@ -7,6 +7,7 @@ import json
 import runpy
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,21 @@ def test_nothing_loads_what_the_image_leaves_out() -> None:
     run = subprocess.run([sys.executable, "-c", code, DEPLOY / "slim.py"], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert gone & set(run.stdout.splitlines()) == set()
+
+
+def test_python_does_without_the_runtime_for_c() -> None:
+    """A model runs while the library that deploy/slim.py takes away is not loaded."""
+    slim = runpy.run_path(str(DEPLOY / "slim.py"))
+    code = (
+        "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider']);"
+        "print(open('/proc/self/maps').read())"
+    )
+    model = next(iter((ROOT / "detector" / "models").glob("face_*.onnx")))
+    run = subprocess.run([sys.executable, "-c", code, model], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    loaded = {Path(line.split()[-1]).name for line in run.stdout.splitlines() if "/" in line}
+    assert any(name.startswith("onnxruntime_pybind11_state") for name in loaded)
+    assert not any(fnmatch(name, slim["FOR_C"]) for name in loaded)
 
 
 def test_the_context_holds_what_the_build_copies() -> None:
