@@ -22,7 +22,7 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 SCRAPED = frozenset({"job", "instance", "site"})
 """Labels that the scrape configuration adds to every series."""
 
-STAGES = ("ingest", "queue", "judge", "fold")
+STAGES = ("capture", "ingest", "queue", "judge", "fold")
 TROUBLES = ("no_detector", "behind", "dropping", "losing")
 VALUES: dict[tuple[str, str], set[Any]] = {
     ("maskwatch_camera_state", "state"): set(CameraState),
