@@ -39,6 +39,7 @@ from maskwatch.contracts import (
 from maskwatch.domain import FrameId
 from maskwatch.embedded import EmbeddedValkey
 from maskwatch.reports import camera_to_json, wanted_from_json
+from tests.browser import FLAGS
 from tests.builders import make_camera_report, make_detection
 from tests.programs import require_program, wait_until
 
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 SPAN_S = 15.0
 FPS = 5.0
 CAMERAS = 100
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 def picture() -> bytes:
@@ -113,7 +113,7 @@ def in_browser(url: str) -> None:
             page.goto(url, wait_until="commit")
             page.wait_for_selector(".picture.is-live", timeout=30_000)
             print(f"first live picture, {attempt} browser: {time.monotonic() - begun:.2f} s")
-        page.wait_for_function(f"document.querySelectorAll('.tile').length === {CAMERAS}")
+        page.wait_for_selector(f".tile >> nth={CAMERAS - 1}", state="attached")
         page.wait_for_timeout(3000)
         live = "document.querySelectorAll('.picture.is-live').length"
         frames = (

@@ -20,6 +20,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from aggregator.store import Step, open_store
+from tests.browser import FLAGS
 from tests.conftest import ROOT
 from tests.programs import require_program, wait_until
 from tests.stack import Stack
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 DOCS = ROOT / "docs"
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 800}
 QUALITY = 82  # of WebP: letters stay clean, a page is some 40 KB
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 BUSY = {7: 14, 8: 40, 9: 22, 11: 18, 12: 48, 13: 36, 16: 20, 17: 44, 18: 9}
 """People by hour of yesterday."""
 
@@ -120,16 +120,9 @@ def photograph(browser: Browser, url: str) -> None:
     page.wait_for_timeout(1000)
     take(page, "page-events")
     page.emulate_media(color_scheme="light")
-    page.goto(f"{url}/system")
-    page.wait_for_selector("#clock:not(:empty)")
-    take(page, "page-system", whole=True)
     page.goto(f"{url}/cameras/lobby")
     page.wait_for_selector("#measures dd:has-text(' soft, ')", timeout=60_000)
     take(page, "page-camera")
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    page.goto(url)
-    page.wait_for_selector(".tile[data-camera=lobby] .picture.is-live", timeout=60_000)
-    take(page, "page-phone")
 
 
 def main() -> None:
