@@ -23,8 +23,14 @@ FLAGS = [
 
 
 def assert_accessible(page: Page) -> None:
-    """Refuse serious and critical violations of the accessibility rules."""
+    """Refuse serious and critical violations of the accessibility rules; says the rule, the element and why."""
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in {"serious", "critical"}]
-    assert serious == []
+    serious = [
+        f"{each['id']}: {node['html']}\n  {node['failureSummary']}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"]
+    ]
+    if serious:
+        raise AssertionError("\n".join([f"{page.url} cannot be used by everybody:", *serious]))

@@ -107,20 +107,26 @@ def page_in(folder: Path, settings: str = "") -> Iterator[Page]:
 
 
 @contextmanager
+def serving(page: Page, folder: Path) -> Iterator[str]:
+    """Serve a page, whose settings say port 0, until the end; yields its address, with a slash at its end."""
+    heartbeat = Heartbeat(role="dashboard", bus=page.bus, clock=page.clock)
+    server = PageServer(site=page.site, heartbeat=heartbeat, secrets=folder)
+    stop = Stop()
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        yield server.url
+    finally:
+        stop.request()
+        thread.join(20)
+
+
+@contextmanager
 def served(folder: Path, settings: str = "dashboard:\n") -> Iterator[str]:
     """Serve a page on a free port until the end; yields its address. The settings end inside `dashboard`."""
     folder.mkdir(exist_ok=True)
-    with page_in(folder, f"{settings}  port: 0\n") as page:
-        heartbeat = Heartbeat(role="dashboard", bus=page.bus, clock=page.clock)
-        server = PageServer(site=page.site, heartbeat=heartbeat, secrets=folder)
-        stop = Stop()
-        thread = threading.Thread(target=server.run, args=(stop,))
-        thread.start()
-        try:
-            yield server.url
-        finally:
-            stop.request()
-            thread.join(20)
+    with page_in(folder, f"{settings}  port: 0\n") as page, serving(page, folder) as url:
+        yield url
 
 
 def write_token(client: TestClient) -> dict[str, str]:
