@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskwatch.contracts import GONE_AFTER_S
 from maskwatch.domain import CameraReport, CameraState, EventKind, LossReason
 from maskwatch.frozen import Frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from maskwatch.domain import Event
     from maskwatch.reports import PeopleReport
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PEOPLE_LIMIT_S = 10.0
 """Seconds after which what the aggregator said of the people in view is not believed any more."""
+
+ABOUT_PEOPLE = {EventKind.NO_MASK, EventKind.CROWD}
 
 
 class Compliance(Frozen):
@@ -62,53 +64,55 @@ class CameraCard(Frozen):
         return self.state is CameraState.LIVE
 
 
-def make_cards(
-    settings: Settings,
-    reports: Mapping[str, CameraReport],
-    people: Mapping[str, PeopleReport],
-    open_events: list[Event],
-    today: Mapping[str, Compliance],
-    now: float,
-) -> dict[str, CameraCard]:
-    """Return a card for each camera, configured ones first and in their order, at a wall-clock time."""
-    names = [*settings.active, *sorted(set(reports) - set(settings.active))]
-    return {
-        name: _card(
-            name,
-            reports.get(name),
-            people.get(name),
-            [each for each in open_events if each.camera_id == name],
-            today.get(name),
-            now,
-        )
-        for name in names
-    }
+class Cards:
+    """Makes the cards. One that says what it said before is the same object: making one costs most of a look."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._made: dict[str, tuple[dict[str, Any], CameraCard]] = {}
+
+    def make(
+        self,
+        settings: Settings,
+        reports: Mapping[str, CameraReport],
+        people: Mapping[str, PeopleReport],
+        open_events: Iterable[Event],
+        today: Mapping[str, Compliance],
+        now: float,
+    ) -> dict[str, CameraCard]:
+        """Return a card for each camera, configured ones first and in their order, at a wall-clock time."""
+        configured = settings.active
+        names = [*configured, *sorted(set(reports) - set(configured))]
+        episodes: dict[str, list[Event]] = {}
+        for each in open_events:
+            if each.kind in ABOUT_PEOPLE:
+                episodes.setdefault(each.camera_id, []).append(each)
+        made: dict[str, tuple[dict[str, Any], CameraCard]] = {}
+        for name in names:
+            said = _said(reports.get(name), people.get(name), episodes.get(name, []), now) | {"today": today.get(name)}
+            before = self._made.get(name)
+            made[name] = before if before and before[0] == said else (said, CameraCard(id=name, **said))
+        self._made = made
+        return {name: card for name, (_, card) in made.items()}
 
 
-def _card(
-    name: str,
-    report: CameraReport | None,
-    people: PeopleReport | None,
-    episodes: list[Event],
-    today: Compliance | None,
-    now: float,
-) -> CameraCard:
-    about_people = [each for each in episodes if each.kind in {EventKind.NO_MASK, EventKind.CROWD}]
-    bare = [each.started_at for each in about_people if each.kind is EventKind.NO_MASK]
+def _said(
+    report: CameraReport | None, people: PeopleReport | None, episodes: list[Event], now: float
+) -> dict[str, Any]:
+    """Return what a card says, by its fields."""
     if report is None:
-        return CameraCard(id=name, state=CameraState.CONNECTING, today=today)
+        return {"state": CameraState.CONNECTING}
     is_gone = now - report.reported_at > GONE_AFTER_S
     state = CameraState.OFFLINE if is_gone else report.state
     is_known = people is not None and now - people.reported_at < PEOPLE_LIMIT_S and state is CameraState.LIVE
-    return CameraCard(
-        id=name,
-        state=state,
-        reason=LossReason.NO_PICTURE if is_gone and report.reason is LossReason.NONE else report.reason,
-        since=report.reported_at if is_gone else report.since,
-        last_frame_at=None if state is CameraState.LIVE else report.last_frame_at or None,
-        fps=0.0 if is_gone else round(report.fps),
-        people=people.in_view if is_known and people is not None else None,
-        today=today,
-        no_mask_since=min(bare, default=None),
-        episodes=len(about_people),
-    )
+    bare = [each.started_at for each in episodes if each.kind is EventKind.NO_MASK]
+    return {
+        "state": state,
+        "reason": LossReason.NO_PICTURE if is_gone and report.reason is LossReason.NONE else report.reason,
+        "since": report.reported_at if is_gone else report.since,
+        "last_frame_at": None if state is CameraState.LIVE else report.last_frame_at or None,
+        "fps": 0.0 if is_gone else round(report.fps),
+        "people": people.in_view if is_known and people is not None else None,
+        "no_mask_since": min(bare, default=None),
+        "episodes": len(episodes),
+    }

@@ -8,17 +8,17 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dashboard.site import Look
 from maskwatch.contracts import event_to_json
 from maskwatch.errors import BusUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from aggregator.store import Told
+    from aggregator.store import Store, Told
     from dashboard.access.visitor import Visitor
     from dashboard.board import CameraCard
-    from dashboard.site import Site
+    from dashboard.site import Look, Site
+    from maskwatch.domain import Event
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +27,21 @@ BEAT_EVERY_S = 5.0
 """How often a page hears that nothing changed: a page that hears nothing for longer says so."""
 
 HISTORY_LIMIT = 500
+"""Changes of events told at once; a page that missed more hears of them in pieces."""
 
 
 class Listener:
     """What one open page has not been told yet. Of a card only the newest state is kept, so a slow page stays small."""
 
-    def __init__(self, visitor: Visitor) -> None:
-        """Begin with nothing to tell."""
+    def __init__(self, visitor: Visitor, after: int | None = None) -> None:
+        """Begin with nothing to tell.
+
+        Args:
+            visitor: whose page it is.
+            after: number of the last change of an event that the page knows of; None to begin with the next.
+        """
         self.visitor = visitor
+        self.after = after  # until it has caught up
         self.cards: dict[str, str] = {}
         self.events: list[tuple[int, str]] = []
         self.gone: set[str] = set()
@@ -66,14 +73,15 @@ class Hub:
         self._known: dict[str, CameraCard] = {}
         self._written: dict[str, str] = {}
         self._number = -1  # of the last change of an event told; -1 for none looked for yet
+        self._open: list[Event] | None = None  # None: to be looked up
         self._beat_at = float("-inf")
         self._trouble = ""
         self.closed = False
 
     @contextmanager
-    def listen(self, visitor: Visitor) -> Iterator[Listener]:
-        """Hear of every change until the end of the block; begins with all cards that are known."""
-        listener = Listener(visitor)
+    def listen(self, visitor: Visitor, after: int | None = None) -> Iterator[Listener]:
+        """Hear of every change until the end of the block; begins with all cards and what was missed of events."""
+        listener = Listener(visitor, after)
         listener.cards = {name: text for name, text in self._written.items() if visitor.may_see(name)}
         self._listeners.add(listener)
         if self._task is None or self._task.done():
@@ -101,41 +109,59 @@ class Hub:
         while self._listeners:
             await self.step()
             await asyncio.sleep(LOOK_EVERY_S)
-        self._known, self._written, self._number = {}, {}, -1
+        self._known, self._written, self._number, self._open = {}, {}, -1, None
 
     async def step(self) -> None:
         """Look once, and tell what changed."""
+        behind = {listener.after for listener in self._listeners if listener.after is not None}
         try:
-            look, told = await asyncio.to_thread(self._look)
+            look, told, missed = await asyncio.to_thread(self._look, behind)
         except BusUnavailable:
             self._tell_beat(self._site.clock.time(), "bus")
             return
-        changed = {name: card for name, card in look.cards.items() if self._known.get(name) != card}
-        gone = set(self._known) - set(look.cards)
+        known = self._known
+        changed = {name for name, card in look.cards.items() if known.get(name) is not card and known.get(name) != card}
+        gone = set(known) - set(look.cards)
         self._known = look.cards
-        for name, card in changed.items():
-            self._written[name] = card.model_dump_json()
+        for name in changed:
+            self._written[name] = look.cards[name].model_dump_json()
         for name in gone:
             self._written.pop(name, None)
         for listener in self._listeners:
-            self._tell(listener, changed, gone, told)
+            news = told
+            if listener.after is not None:
+                news, listener.after = missed.get(listener.after, ([], listener.after))
+            self._tell(listener, changed, gone, news)
         self._tell_beat(look.at, look.trouble)
 
-    def _look(self) -> tuple[Look, list[Told]]:
-        look = self._site.look()
-        if look.trouble:
-            return look, []
+    def _look(self, behind: Iterable[int]) -> tuple[Look, list[Told], dict[int, tuple[list[Told], int | None]]]:
+        """Return the wall, what changed since the last look, and for each of the numbers what came after it.
+
+        Open events are looked up only after a change: nothing else opens or closes one.
+        """
         try:
             store = self._site.store()
             if self._number < 0:
                 self._number = store.last_number()
             told = store.history_after(self._number, HISTORY_LIMIT)
+            if told:
+                self._number, self._open = told[-1].number, None
+            missed = {number: self._missed(store, number) for number in behind}
+            if self._open is None:
+                self._open = self._site.open_events()
         except StoreUnavailable:
-            return Look(look.at, look.cards, "store"), []
-        self._number = told[-1].number if told else self._number
-        return look, told
+            told, missed, self._open = [], {}, None
+        return self._site.look(self._open), told, missed
 
-    def _tell(self, listener: Listener, changed: dict[str, CameraCard], gone: set[str], told: list[Told]) -> None:
+    def _missed(self, store: Store, after: int) -> tuple[list[Told], int | None]:
+        """Return the changes after a number, and the number to go on from where that was not all of them."""
+        if after >= self._number:
+            return [], None
+        found = store.history_after(after, HISTORY_LIMIT)
+        is_all = len(found) < HISTORY_LIMIT or found[-1].number >= self._number
+        return [each for each in found if each.number <= self._number], None if is_all else found[-1].number
+
+    def _tell(self, listener: Listener, changed: Iterable[str], gone: set[str], told: list[Told]) -> None:
         seen = listener.visitor.may_see
         listener.cards |= {name: self._written[name] for name in changed if seen(name)}
         listener.gone |= {name for name in gone if seen(name)}

@@ -25,11 +25,12 @@ router = APIRouter(include_in_schema=False)
 def wall(request: Request, parts: Asked, visitor: Someone) -> Response:
     """Show all cameras; their pictures are asked for before the page has even arrived."""
     site = parts.site
+    after = site.last_number()  # before the events are read: one that opens meanwhile is told
     cards = [card for name, card in site.look().cards.items() if visitor.may_see(name)]
     if site.shows_people:
         parts.views.expect([card.id for card in cards if card.id in site.settings.active][:EXPECTED_AT_ONCE])
     events = [json.loads(event_to_json(each)) for each in site.open_or_none() if visitor.may_see(each.camera_id)]
-    start = {"cards": [card.model_dump(mode="json") for card in cards], "events": events}
+    start = {"cards": [card.model_dump(mode="json") for card in cards], "events": events, "after": after}
     return render(request, site, "wall", start)
 
 

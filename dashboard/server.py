@@ -17,6 +17,7 @@ from dashboard.hub import Hub
 from dashboard.parts import Parts
 from dashboard.views import Views
 from maskwatch.errors import ConfigError
+from maskwatch.heartbeat import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from dashboard.site import Site
-    from maskwatch.heartbeat import Heartbeat, Stop
+    from maskwatch.heartbeat import Heartbeat
     from maskwatch.settings_dashboard import DashboardSettings
 
 log = logging.getLogger(__name__)
 
 BEAT_EVERY_S = 1.0
-LOOK_AT_STOP_S = 0.1
+TICK_S = 0.5
 GRACE_S = 1
 """Seconds that answers under way get at the end; streams are ended at once."""
 
@@ -54,7 +55,7 @@ class PageServer:
             secret=installation_secret(secrets), clock=site.clock, settings=lambda: site.settings.dashboard
         )
         self.parts = Parts(site, Hub(site), Views(site.bus, site.clock), sessions, Door(site.clock))
-        self._server = _Server(_config(make_app(self.parts), settings))
+        self._server = _Server(_config(make_app(self.parts), settings), parts=self.parts)
         self._socket = _listen(settings)
         scheme = "https" if settings.tls.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -66,22 +67,13 @@ class PageServer:
 
     async def _serve(self, stop: Stop) -> None:
         beating = asyncio.create_task(self._beat())
-        stopping = asyncio.create_task(self._heed(stop))
+        self._server.stop = stop
         try:
             await self._server.serve([self._socket])
         finally:
             beating.cancel()
-            stopping.cancel()
             await asyncio.to_thread(self._heartbeat.leave)
             self._site.close()
-
-    async def _heed(self, stop: Stop) -> None:
-        """End the streams first, as the server waits for what is under way."""
-        while not stop.requested:  # noqa: ASYNC110  a signal handler sets it, and may not touch the loop
-            await asyncio.sleep(LOOK_AT_STOP_S)
-        self.parts.views.close()
-        self.parts.hub.close()
-        self._server.should_exit = True
 
     async def _beat(self) -> None:
         while True:
@@ -93,11 +85,27 @@ class PageServer:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the command line."""
+    """Leaves the signals to the command line, and ends when it is asked to."""
+
+    def __init__(self, config: uvicorn.Config, *, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self.stop = Stop()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Look twice a second whether it is time to end: uvicorn's ten cost as much as the rest of an idle page."""
+        tenths = 0
+        while not await self.on_tick(tenths):
+            await asyncio.sleep(TICK_S)
+            tenths += round(10 * TICK_S)
+            if self.stop.requested:  # the streams end first, as the server waits for what is under way
+                self._parts.views.close()
+                self._parts.hub.close()
+                self.should_exit = True
 
 
 def _listen(settings: DashboardSettings) -> socket.socket:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dashboard.board import CameraCard, Compliance, make_cards
+from dashboard.board import CameraCard, Cards, Compliance
 from dashboard.intervals import compliance
 from dashboard.moments import day_of
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, LEDGERS_TABLE, PEOPLE_TABLE, WORKERS_TABLE
@@ -22,7 +22,7 @@ from maskwatch.reports import (
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aggregator.store import Store
     from maskwatch.bus import Bus
@@ -67,6 +67,7 @@ class Site:
         self._open_store = open_store
         self._store: Store | None = None
         self._opening = threading.Lock()
+        self._cards = Cards()
         self._today: dict[str, Compliance] = {}
         self._today_at = float("-inf")
 
@@ -126,16 +127,24 @@ class Site:
         except StoreUnavailable:
             return []
 
-    def look(self) -> Look:
-        """Return the wall as it is now."""
+    def last_number(self) -> int | None:
+        """Return the number of the newest change of an event, None while the store is away."""
+        try:
+            return self.store().last_number()
+        except StoreUnavailable:
+            return None
+
+    def look(self, open_events: Sequence[Event] | None = None) -> Look:
+        """Return the wall as it is now; the open events are looked up unless they are given."""
         now = self.clock.time()
         people = readable(self.bus.table(PEOPLE_TABLE), people_from_json) if self.shows_people else {}
         reports = self.reports()
         try:
-            open_events, today, trouble = self.open_events(), self.today(), ""
+            is_open = self.open_events() if open_events is None else open_events
+            today, trouble = self.today(), ""
         except StoreUnavailable:
-            open_events, today, trouble = [], {}, "store"
-        return Look(now, make_cards(self.settings, reports, people, open_events, today, now), trouble)
+            is_open, today, trouble = [], {}, "store"
+        return Look(now, self._cards.make(self.settings, reports, people, is_open, today, now), trouble)
 
     def today(self) -> dict[str, Compliance]:
         """Return each camera's compliance since midnight, at most ten seconds old."""

@@ -47,6 +47,7 @@ def render(
     visitor = getattr(request.state, "visitor", None)
     texts = load_texts()
     for_scripts = {
+        "after": site.last_number() if visitor else None,
         "now": site.clock.time(),
         "limit_s": settings.dashboard.picture_limit_s,
         "shows_people": site.shows_people,

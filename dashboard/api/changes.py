@@ -1,8 +1,9 @@
 """What happens, as it happens, for open pages: server-sent events."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse
 
 from dashboard.access.visitor import Visitor
@@ -12,16 +13,25 @@ from dashboard.parts import Asked, Someone
 router = APIRouter(tags=["changes"])
 
 PING_S = 20
+MOST = 2**63 - 1
 
 
 @router.get("/changes", response_class=EventSourceResponse)
-async def stream_changes(parts: Asked, visitor: Someone) -> EventSourceResponse:
+async def stream_changes(
+    parts: Asked,
+    visitor: Someone,
+    after: Annotated[
+        int | None, Query(ge=0, le=MOST, description="Number of the last `event` known; from now on if left out.")
+    ] = None,
+    last_event_id: Annotated[str, Header(max_length=20)] = "",
+) -> EventSourceResponse:
     """Stream `cards` (cameras that changed), `gone`, `event` (an episode's new state) and `beat`, for open pages."""
-    return EventSourceResponse(_changes(parts.hub, visitor), ping=PING_S)
+    heard = int(last_event_id) if last_event_id.isdecimal() else None
+    return EventSourceResponse(_changes(parts.hub, visitor, after if heard is None else heard), ping=PING_S)
 
 
-async def _changes(hub: Hub, visitor: Visitor) -> AsyncIterator[dict[str, str]]:
-    with hub.listen(visitor) as listener:
+async def _changes(hub: Hub, visitor: Visitor, after: int | None) -> AsyncIterator[dict[str, str]]:
+    with hub.listen(visitor, after) as listener:
         while not hub.closed:
             for each in listener.take():
                 yield each

@@ -7,6 +7,7 @@ export class Detail {
   constructor(place, changed) {
     this.place = place;
     this.changed = changed;
+    this.id = null;
   }
 
   async show(id) {
@@ -15,11 +16,17 @@ export class Detail {
       this.place.replaceChildren(make("p", { class: "empty" }, t.events.gone));
       return;
     }
-    this.draw(await answer.json());
+    const row = await answer.json();
+    const field = this.id === id ? this.place.querySelector("[name=text]") : null;
+    const writing = document.activeElement === field;
+    this.draw(row, field?.value);
+    if (field && writing) this.place.querySelector("[name=text]").focus();
   }
 
-  draw(row) {
+  // An open episode changes while somebody writes of it: what is written stays.
+  draw(row, written = "") {
     const { event } = row;
+    this.id = event.id;
     const facts = [
       [t.events.camera, event.camera_id === "pipeline" ? t.events.service : make("a", { href: `/cameras/${encodeURIComponent(event.camera_id)}` }, event.camera_id)],
       [t.events.began, timeText(event.started_at)],
@@ -35,7 +42,7 @@ export class Detail {
       ...(row.has_picture ? [this.picture(event)] : []),
       make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
       this.said(row),
-      ...(start.is_admin ? [this.form(event.id)] : []),
+      ...(start.is_admin ? [this.form(event.id, written)] : []),
     );
   }
 
@@ -55,8 +62,9 @@ export class Detail {
     return make("ul", { class: "said" }, ...(lines.length ? lines : [make("li", { class: "empty" }, t.marks.none)]));
   }
 
-  form(id) {
+  form(id, written) {
     const text = make("input", { name: "text", maxlength: 1000, "aria-label": t.marks.text, placeholder: t.marks.text });
+    text.value = written;
     const problem = make("p", { class: "wrong", role: "alert", hidden: true });
     const button = (kind) => {
       const made = make("button", { type: "button", "data-mark": kind }, t.marks[`do_${kind}`]);

@@ -61,12 +61,14 @@ export function on(name, listener) {
 
 // Listen to the server while the page is visible; what was missed comes with the next connection.
 let source = null;
+let after = start.after; // number of the last change of an event that is known here
 function listen() {
   if (source !== null || document.hidden) return;
-  source = new EventSource("/api/v1/changes");
+  source = new EventSource(after === null ? "/api/v1/changes" : `/api/v1/changes?after=${after}`);
   for (const name of ["cards", "gone", "event", "beat"]) {
     source.addEventListener(name, (message) => {
       heard = performance.now();
+      if (name === "event") after = Number(message.lastEventId);
       const data = JSON.parse(message.data);
       if (name === "beat") {
         offset_s = data.at - Date.now() / 1000;

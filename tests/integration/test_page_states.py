@@ -209,3 +209,17 @@ def test_what_is_wrong_is_said(browser: Browser, address: str) -> None:
     with pytest.raises(AssertionError, match=r"(?s)color-contrast: <summary.*foreground color: #777777"):
         assert_accessible(page)
     page.close()
+
+
+def test_what_somebody_writes_of_an_event_stays(contents: Served, browser: Browser, address: str) -> None:
+    """An episode that ends while somebody writes of it is shown as over, with words and keyboard left to them."""
+    page = browser.new_page()
+    page.goto(f"{address}events?event=open-crowd")
+    page.click(".marking input")
+    page.keyboard.type("a visit of ")
+    ended = make_event(id="open-crowd", kind=EventKind.CROWD, state=EventState.CLOSED, closed_at=NOW + 9)
+    contents.store.commit(Step(events=[ended]))
+    page.wait_for_selector(".detail h2:has-text('over')")
+    page.keyboard.type("painters")
+    assert page.input_value(".marking input") == "a visit of painters"
+    page.close()

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
 from maskwatch.contracts import PEOPLE_TABLE
-from maskwatch.domain import CameraState
+from maskwatch.domain import CameraState, EventState
 from maskwatch.reports import PeopleReport, people_to_json
-from tests.builders import make_event
+from tests.builders import NOW, make_event
 
 if TYPE_CHECKING:
+    import pytest
+
     from dashboard.hub import Listener
     from tests.page import Page
 
@@ -54,6 +56,44 @@ def test_a_page_hears_of_an_episode_of_its_cameras(page: Page) -> None:
             (event,) = told(all_seeing, "event")
             assert event["camera_id"] == "door"
             assert told(guard, "event") == []
+
+    asyncio.run(_listen())
+
+
+def test_a_page_that_looked_away_hears_what_it_missed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever names the last change they know gets all that came after it, once and in order, however much it was."""
+    monkeypatch.setattr("dashboard.hub.HISTORY_LIMIT", 2)
+    page.store.commit(Step(events=[make_event(id=f"{number}") for number in range(5)]))
+
+    async def _listen() -> None:
+        hub = page.parts.hub
+        with hub.listen(HERE) as others, hub.listen(HERE, after=1) as behind, hub.listen(HERE, after=99) as ahead:
+            heard: list[str] = []
+            for _ in range(4):
+                await hub.step()
+                heard += [event["id"] for event in told(behind, "event")]
+            assert heard == ["1", "2", "3", "4"]
+            assert told(others, "event") == told(ahead, "event") == []
+            page.store.commit(Step(events=[make_event(id="now")]))
+            await hub.step()
+            assert [[event["id"] for event in told(each, "event")] for each in (others, behind, ahead)] == [["now"]] * 3
+
+    asyncio.run(_listen())
+
+
+def test_a_card_counts_the_episodes_of_people_that_are_open(page: Page) -> None:
+    """Cards follow episodes as they open and close, though the store is asked for them only after a change."""
+    over = {"state": EventState.CLOSED, "closed_at": NOW + 5}
+
+    async def _listen() -> None:
+        hub, seen = page.parts.hub, []
+        with hub.listen(HERE) as listener:
+            for events in ([], [make_event()], [], [make_event(**over)]):
+                page.store.commit(Step(events=events))
+                await hub.step()
+                for cards in told(listener, "cards"):
+                    seen += [card["episodes"] for card in cards if card["id"] == "door"]
+        assert seen == [0, 1, 0]
 
     asyncio.run(_listen())
 
