@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import or_, select, tuple_
 
 from aggregator.store_marks import Verdict, verdicts
 from aggregator.store_pictures import pictured
-from aggregator.tables import events, marks, minutes
+from aggregator.tables import events, marks
 from maskwatch.contracts import event_from_json
 
 if TYPE_CHECKING:
@@ -78,29 +78,3 @@ def find_event(connection: Connection, event_id: str) -> Found | None:
 def cameras_told_of(connection: Connection) -> list[str]:
     """Return the cameras of which there are events."""
     return list(connection.scalars(select(events.c.camera_id).distinct().order_by(events.c.camera_id)))
-
-
-QUARTER_MINUTES = 15
-
-
-def people_by_quarter(
-    connection: Connection, begin: float, end: float, cameras: Collection[str] | None = None
-) -> list[tuple[float, str, str, int]]:
-    """Count the people judged in each quarter of an hour that begins in a span.
-
-    Returns:
-        When the quarter began (seconds since 1970), camera, state, and how many; in the order of time.
-    """
-    quarter = minutes.c.minute // QUARTER_MINUTES
-    wanted = (
-        select(quarter.label("quarter"), minutes.c.camera_id, minutes.c.what, func.sum(minutes.c.count).label("people"))
-        .where(minutes.c.minute >= begin // 60, minutes.c.minute < -(-end // 60), minutes.c.what.like("people_%"))
-        .group_by(quarter, minutes.c.camera_id, minutes.c.what)
-        .order_by(quarter, minutes.c.camera_id)
-    )
-    if cameras is not None:
-        wanted = wanted.where(minutes.c.camera_id.in_(cameras))
-    return [
-        (float(row.quarter * QUARTER_MINUTES * 60), row.camera_id, row.what.removeprefix("people_"), int(row.people))
-        for row in connection.execute(wanted)
-    ]

@@ -11,6 +11,7 @@ from maskwatch.frozen import Frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from aggregator.report import Share
     from maskwatch.domain import Event
     from maskwatch.reports import PeopleReport
     from maskwatch.settings import Settings
@@ -34,6 +35,13 @@ class Compliance(Frozen):
     """Upper end of its 95 % interval."""
     coverage: float | None = None
     """Share of all people counted of whom something could be said."""
+
+
+def compliance(share: Share) -> Compliance:
+    """Return a share as the page says it, to a hundredth of a percent."""
+    parts = {"share": share.rate, "low": share.low, "high": share.high, "coverage": share.coverage}
+    rounded = {name: None if part is None else round(part, 4) for name, part in parts.items()}
+    return Compliance(people=share.judged, **rounded)
 
 
 class CameraCard(Frozen):

@@ -1,21 +1,22 @@
-"""Compliance by hour or day: how many were judged, how many of them wore a mask, and how sure that is."""
+"""Compliance by hour or day for people: the rows of `aggregator.report` with their labels, and as CSV."""
 
 from __future__ import annotations
 
 import csv
 import enum
 import io
-from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from dashboard.board import Compliance
-from dashboard.intervals import compliance
+from aggregator.report import Share
+from dashboard.board import Compliance, compliance
 from maskwatch.frozen import Frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from aggregator.report import Cell
 
 MOST_ROWS = 400
 
@@ -28,58 +29,35 @@ class By(enum.StrEnum):
 
 
 class ReportRow(Frozen):
-    """One hour or day."""
+    """One hour or day; the first and the last are cut off where what was asked for begins and ends."""
 
     begin: float
     """When it began, seconds since 1970 UTC."""
     label: str
     """The same by the site's clocks."""
-    unknown: int
-    """People of whom nothing could be said."""
-    compliance: Compliance
+    unknown: int | None
+    """People of whom nothing could be said; null where there were too few people to publish anything about them."""
+    compliance: Compliance | None
+    """Null where there were too few people."""
 
 
-def report(
-    counted: Iterable[tuple[float, str, str, int]], begin: float, end: float, by: By, zone: str
-) -> list[ReportRow]:
-    """Add quarters of an hour up to hours or days by a zone's clocks, empty ones included."""
-    sums: dict[float, Counter[str]] = {start: Counter() for start in _starts(begin, end, by, zone)}
-    for moment, _, state, people in counted:
-        sums.setdefault(_start(moment, by, zone), Counter())[state] += people
+def row_of(cell: Cell, by: By, zone: str) -> ReportRow:
+    """Return a stretch of time as it is shown by the clocks of a zone."""
     shown = "%Y-%m-%d" if by is By.DAY else "%Y-%m-%d %H:%M"
-    return [
-        ReportRow(
-            begin=start,
-            label=datetime.fromtimestamp(start, ZoneInfo(zone)).strftime(shown),
-            unknown=people["unknown"],
-            compliance=compliance(people),
-        )
-        for start, people in sorted(sums.items())
-    ]
+    said = None
+    if cell.judged is not None:
+        said = compliance(Share(cell.judged, cell.rate, cell.low, cell.high, cell.coverage))
+    label = datetime.fromtimestamp(cell.begin, ZoneInfo(zone)).strftime(shown)
+    return ReportRow(begin=cell.begin, label=label, unknown=cell.unknown, compliance=said)
 
 
 def to_csv(rows: Sequence[ReportRow], by: By) -> str:
-    """Write a report as CSV, shares from 0 to 1."""
+    """Write a report as CSV, shares from 0 to 1; of too few people a row says nothing."""
     written = io.StringIO()
     table = csv.writer(written)
     table.writerow([by.value, "people_judged", "compliance", "low_95", "high_95", "coverage", "people_unknown"])
     for row in rows:
         said = row.compliance
-        shares = ["" if share is None else share for share in (said.share, said.low, said.high, said.coverage)]
-        table.writerow([row.label, said.people, *shares, row.unknown])
+        values = [said.people, said.share, said.low, said.high, said.coverage, row.unknown] if said else [None] * 6
+        table.writerow([row.label, *("" if value is None else value for value in values)])
     return written.getvalue()
-
-
-def _starts(begin: float, end: float, by: By, zone: str) -> list[float]:
-    starts: list[float] = []
-    moment = _start(begin, by, zone)
-    while moment < end and len(starts) < MOST_ROWS:
-        starts.append(moment)
-        step = timedelta(days=1, hours=6) if by is By.DAY else timedelta(hours=1)  # a day may have 25 hours
-        moment = _start(moment + step.total_seconds(), by, zone)
-    return starts
-
-
-def _start(moment: float, by: By, zone: str) -> float:
-    local = datetime.fromtimestamp(moment, ZoneInfo(zone)).replace(minute=0, second=0, microsecond=0)
-    return (local.replace(hour=0) if by is By.DAY else local).timestamp()

@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dashboard.board import CameraCard, Cards, Compliance
-from dashboard.intervals import compliance
+from aggregator.report import share_of
+from dashboard.board import CameraCard, Cards, Compliance, compliance
 from dashboard.moments import day_of
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, LEDGERS_TABLE, PEOPLE_TABLE, WORKERS_TABLE
 from maskwatch.errors import ConfigError, StoreUnavailable
@@ -152,7 +152,7 @@ class Site:
         if now - self._today_at >= TODAY_EVERY_S:
             midnight, _ = day_of(self.clock.time(), self.settings.time_zone)
             counted = self.store().counted_since(int(midnight // 60))
-            self._today = {camera: compliance(people) for camera, people in counted.items()}
+            self._today = {camera: compliance(share_of(people)) for camera, people in counted.items()}
             self._today_at = now
         return self._today
 

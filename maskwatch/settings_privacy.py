@@ -37,6 +37,11 @@ class PrivacySettings(Frozen):
     """Mode `statistics`: fewer people than this are never published as a count of their own: they wait, and are
     published together with those of later intervals."""
 
+    @property
+    def least_told(self) -> int:
+        """Of fewer people than this a report says nothing; 0 where people may be told of one by one."""
+        return self.least_people if self.mode is PrivacyMode.STATISTICS else 0
+
     @model_validator(mode="after")
     def _was_asked_for(self) -> PrivacySettings:
         if self.mode is PrivacyMode.PICTURES and len(self.i_have_a_legal_basis.split()) < LEAST_WORDS:

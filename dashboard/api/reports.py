@@ -6,12 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
 
-from aggregator.store_browse import people_by_quarter
+from aggregator.report import cells, whole_minutes
+from aggregator.store_minutes import quarters
 from dashboard.access.visitor import Visitor
 from dashboard.moments import day_of, read_moment
 from dashboard.parts import Asked, Someone, must_see
-from dashboard.reporting import MOST_ROWS, By, ReportRow, report, to_csv
+from dashboard.reporting import MOST_ROWS, By, ReportRow, row_of, to_csv
 from dashboard.site import Site
+from maskwatch.timespan import buckets
 
 SPAN_S = {By.HOUR: 3600.0, By.DAY: 86400.0}
 
@@ -65,6 +67,9 @@ def rows_of(
     if camera:
         must_see(visitor, camera)
         cameras = [camera]
+    first, last = whole_minutes(first, last)
     with site.store().database.reading() as connection:
-        counted = people_by_quarter(connection, first, last, cameras)
-    return report(counted, first, last, by, zone)
+        counted = quarters(connection, cameras, int(first // 60), int(last // 60))
+    spans = list(buckets(first, last, by.value, zone))
+    summed = cells(counted, spans, together=True, least=site.settings.privacy.least_told)
+    return [row_of(cell, by, zone) for cell in summed]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import fnmatch
 import json
-import math
 import sys
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -21,7 +20,6 @@ from maskwatch.errors import ConfigError
 from maskwatch.schedule import time_zone
 from maskwatch.settings import Settings
 from maskwatch.settings_file import load_settings
-from maskwatch.settings_privacy import PrivacyMode
 from maskwatch.timespan import Size, buckets, moment
 
 if TYPE_CHECKING:
@@ -56,14 +54,14 @@ def report(
     Hours and days are those of `time_zone` in the settings (UTC without them); a day is 23 or 25 hours long when clocks
     change.
     """
-    from aggregator.report import cells
+    from aggregator.report import cells, whole_minutes
     from aggregator.store import open_store
     from aggregator.store_minutes import cameras_of_minutes, quarters
 
     given = load_settings(config) if config else None
     settings, now = given or Settings(), SystemClock().time()
     zone = settings.time_zone
-    first, last = (60.0 * math.floor(moment(text, zone, now) / 60) for text in (begin, end))
+    first, last = whole_minutes(moment(begin, zone, now), moment(end, zone, now))
     if first >= last:
         raise ConfigError(f"--from {begin} is not before --to {end}")
     store = open_store(data_dir, store_url(given, data_dir), create=False)
@@ -76,9 +74,8 @@ def report(
         store.close()
     if globs and not chosen:
         raise ConfigError(f"--camera: nothing is kept of {', '.join(globs)}; cameras are {', '.join(known) or 'none'}")
-    least = settings.privacy.least_people if settings.privacy.mode is PrivacyMode.STATISTICS else 0
     spans = list(buckets(first, last, cast("Size", size), zone))
-    rows = list(cells(counted, spans, together=together, least=least))
+    rows = list(cells(counted, spans, together=together, least=settings.privacy.least_told)) if counted else []
     {"table": _table, "csv": _csv, "json": _json}[form](rows, zone)
 
 

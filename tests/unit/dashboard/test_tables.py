@@ -7,16 +7,21 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from aggregator.store import Step
 from dashboard.model_cards import card_of
 from dashboard.texts import load_texts
+from maskwatch.cli import command as maskwatch
 from maskwatch.contracts import CHANNELS_TABLE, LEDGERS_TABLE, WORKERS_TABLE
 from maskwatch.reports import ChannelReport, channel_to_json, ledger_to_json, worker_to_json
 from tests.builders import NOW, make_ledger_report, make_worker_report
 from tests.conftest import ROOT
+from tests.page import CAMERAS, page_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.page import Page
 
 MODELS = ROOT / "detector" / "models"
@@ -146,3 +151,41 @@ def test_a_viewer_does_not_see_the_set_up(guarded: Page) -> None:
 def test_no_text_hides_behind_a_method() -> None:
     """A text named like a method of a mapping would not be found by the templates."""
     assert [name for texts in load_texts().values() for name in texts if hasattr(texts, name)] == []
+
+
+@pytest.mark.parametrize("camera", ["", "door"])
+@pytest.mark.parametrize(
+    "span",
+    [
+        pytest.param(["hour", "2023-11-14T20:10", "2023-11-14T22:20"], id="hours, cut off in the middle"),
+        pytest.param(["day", "2023-11-13", "2023-11-15"], id="days"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["alerts", "statistics"])
+def test_page_download_and_command_say_the_same(tmp_path: Path, camera: str, span: list[str], mode: str) -> None:
+    """The interface, its CSV and `maskwatch report` tell the same shares of the same people, and hide the same few."""
+    with page_in(tmp_path, f"privacy: {{mode: {mode}}}\n") as page:
+        count(page)
+        page.clock.advance(600)
+        by, begin, end = span
+        asked = f"/api/v1/reports?from={begin}&to={end}&by={by}&camera={camera}"
+        rows = page.client().get(asked).json()
+        downloaded = list(csv.DictReader(page.client().get(f"{asked}&format=csv").text.splitlines()))
+        settings = tmp_path / "cameras.yaml"
+        settings.write_text(CAMERAS + f"privacy: {{mode: {mode}}}\n")
+        command = ["report", "-c", str(settings), "--data-dir", str(tmp_path), "--from", begin, "--to", end, "--by", by]
+        printed = CliRunner().invoke(maskwatch, [*command, "--together", "--format", "json", "--camera", camera or "*"])
+    cells = json.loads(printed.stdout)["cells"]
+    columns = ("people_judged", "compliance", "low_95", "high_95", "coverage", "people_unknown")
+    said = [[cell[name] for name in ("judged", "rate", "low", "high", "coverage", "unknown")] for cell in cells]
+    of_page = [
+        [
+            *((row["compliance"] or {}).get(name) for name in ("people", "share", "low", "high", "coverage")),
+            row["unknown"],
+        ]
+        for row in rows
+    ]
+    assert said == of_page
+    assert said == [[json.loads(row[name] or "null") for name in columns] for row in downloaded]
+    assert max(each[0] or 0 for each in said) >= 10
+    assert any(each[0] is None for each in said) == (mode == "statistics" and by == "hour" and not camera)
