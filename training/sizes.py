@@ -56,6 +56,7 @@ class Row:
     """One model of the table."""
 
     size: int  # side of its input, pixels
+    width: float  # of MobileNetV2
     precision: str
     trained: bool  # for this size
     figures: Mapping[str, Any]
@@ -103,7 +104,8 @@ def _resized(crops: Any, size: int) -> Any:
 
 def measure(run: Path, data: Path, split: str, sizes: Sequence[int] = SIZES) -> list[Row]:
     """Return the rows of the table: every size in float and int8, on the same found faces of one split."""
-    trained_size = read_run(run)[0]["input_size"]
+    about = read_run(run)[0]
+    trained_size, width = about["input_size"], about["width"]
     pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE, threads=1), stills=True)[0]
     with tempfile.TemporaryDirectory() as folder:
         made = variants(run, Path(folder), sizes)
@@ -118,7 +120,7 @@ def measure(run: Path, data: Path, split: str, sizes: Sequence[int] = SIZES) -> 
         scorings = score(shown, [by_pipeline(pipeline), *again_with])[1:]
         times = _milliseconds(engines)
         return [
-            Row(size, precision, size == trained_size, tables(scoring)["agreed"], ms, file.stat().st_size)
+            Row(size, width, precision, size == trained_size, tables(scoring)["agreed"], ms, file.stat().st_size)
             for (file, size, precision), scoring, ms in zip(made, scorings, times, strict=True)
         ]
 
@@ -137,12 +139,14 @@ def _milliseconds(engines: Sequence[Engine]) -> list[float]:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Return the table as Markdown."""
-    head = ["input", "precision", *FIGURES, "ms a face", "MB"]
+    head = ["input", "width", "precision", *FIGURES, "ms a face", "MB"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         size = f"{row.size} px" if row.trained else f"{row.size} px (not trained for)"
-        figures = [f"{row.figures[name]['value']:.3f}" for name in FIGURES]
-        lines.append(f"| {size} | {row.precision} | {' | '.join(figures)} | {row.ms:.2f} | {row.content / 1e6:.1f} |")
+        values = [row.figures[name]["value"] for name in FIGURES]
+        figures = ["-" if value is None else f"{value:.3f}" for value in values]
+        cells = [size, f"{row.width:g}", row.precision, *figures, f"{row.ms:.2f}", f"{row.content / 1e6:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

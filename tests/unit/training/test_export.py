@@ -80,15 +80,15 @@ def test_temperature_undoes_overconfidence() -> None:
     [
         pytest.param(np.linspace(0.34, 1.0, 1000), 0.4, id="never below the limit"),
         pytest.param(np.full(1000, 0.99), 0.85, id="never above the limit"),
-        pytest.param(np.linspace(0.6, 1.0, 1001), 0.612, id="three in a hundred given up"),
+        pytest.param(np.linspace(0.6, 1.0, 1001), 0.604, id="one in a hundred given up"),
     ],
 )
 def test_the_threshold_gives_up_few_faces(best: np.ndarray, expected: float) -> None:
-    """At most three in a hundred validation faces become unknown."""
+    """At most one in a hundred validation faces becomes unknown."""
     from training.export import choose_unknown_below
 
     rows = np.stack([best, (1 - best) / 2, (1 - best) / 2], axis=1)
-    assert choose_unknown_below(rows, np.ones(len(best))) == pytest.approx(expected, abs=0.011)
+    assert choose_unknown_below(rows, np.ones(len(best))) == pytest.approx(expected, abs=0.005)
 
 
 def test_what_cannot_be_judged_does_not_bend_the_calibration() -> None:

@@ -1,0 +1,73 @@
+"""What training.sizes promises, on an untrained network: this test needs TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from training.sizes import Row, as_markdown, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # inside keras 3 on numpy 2
+]
+
+OWN, OTHER, NARROW = 64, 96, 0.35
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder as `maskwatch train` leaves it, of a narrow network that has learned nothing."""
+    import keras
+
+    from training.train import Config, build
+
+    keras.utils.set_random_seed(4)
+    model, _ = build(None, dataclasses.replace(Config(), size=OWN, width=NARROW), imagenet=False)
+    crops = np.random.default_rng(4).integers(0, 256, (24, OWN, OWN, 3), np.uint8)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    model.save(folder / "model.keras")
+    np.savez(
+        folder / "validation.npz",
+        logits=model.predict(crops, verbose=0),
+        truths=np.arange(24) % 3,
+        weights=np.ones(24, np.float32),
+        plain=crops,
+        calibration=crops,
+    )
+    about = {"recipe": "default", "input_size": OWN, "width": NARROW, "fingerprint": "f00d", "revision": "abc"}
+    (folder / "run.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """One picture with a bare face."""
+    cv2.imwrite(str(tmp_path / "one.png"), np.ascontiguousarray(astronaut()[..., ::-1]))
+    lines = ["file,label,xmin,ymin,xmax,ymax,split", "one.png,without_mask,176,68,272,194,val"]
+    (tmp_path / "boxes.csv").write_text("\n".join(lines))
+    return tmp_path / "boxes.csv"
+
+
+def test_every_size_is_judged_in_float_and_int8(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the same found face, with time and bytes; int8 is smaller, and a class without a face has no figure."""
+    main(["--run", str(run), "--data", str(data), "--size", str(OTHER), "--output", str(tmp_path / "sizes.json")])
+    rows = [Row(**each) for each in json.loads((tmp_path / "sizes.json").read_text())]
+    assert [(row.size, row.precision, row.trained) for row in rows] == [(OTHER, "fp32", False), (OTHER, "int8", False)]
+    assert all(row.figures["found and right: no_mask"]["of"] == 1 and row.ms > 0 for row in rows)
+    assert rows[1].content < rows[0].content / 2
+    printed = capsys.readouterr().out
+    assert printed.strip() == as_markdown(rows)
+    assert printed.splitlines()[2].startswith(f"| {OTHER} px (not trained for) | {NARROW:g} | fp32 | - |")
