@@ -14,9 +14,9 @@ else
   trap '"$builder" rm "$container" > /dev/null' EXIT
   run() { "$builder" run --isolation chroot "$container" -- sh -c "$1"; }
 fi
-echo "On top of the base, in MiB as unpacked:"
-run 'du -sm /opt/maskwatch'
-echo "What it is made of:"
+echo "On top of the base, in MB of a million bytes: the files themselves, and what they take on a disk with its blocks:"
+run 'du -s --block-size=1000000 --apparent-size /opt/maskwatch; du -s --block-size=1000000 /opt/maskwatch'
+echo "What it is made of, in MiB:"
 run 'cd /opt/maskwatch/lib/python3*/site-packages && du -sm -- * | sort -rn | head -n 20'
 echo "Compilers and TensorFlow in it:"
 run 'command -v gcc cc g++ clang make || echo "no compiler"

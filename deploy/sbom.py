@@ -1,6 +1,7 @@
 """Prints the software bill of materials of the CPU image as CycloneDX JSON, with licences: `make sbom`.
 
-Looked up in the environment this runs in, which has everything that is pinned for the image, and more.
+Looked up in the environment this runs in, which has everything that is pinned for the image, and more. A bill that is
+not strictly right by CycloneDX's schema is not printed: the command ends with what is wrong in it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
 HERE = Path(__file__).resolve().parent
 SWAPPED = {"opencv-python": "opencv-python-headless"}
 """What the Dockerfile installs in place of what is pinned: another build of the same source."""
 
 
 def main() -> None:
-    """Describe the environment, and keep what is in the image."""
+    """Describe the environment, keep what is in the image, check it, print it."""
     unused = runpy.run_path(str(HERE / "slim.py"))["UNUSED"]
     lines = (HERE / "requirements" / "cpu.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
@@ -42,7 +46,17 @@ def main() -> None:
         for each in bill["dependencies"]
         if each["ref"] in kept
     ]
-    print(json.dumps(bill, indent=2))  # noqa: T201 - what the command is for
+    text = json.dumps(bill, indent=2)
+    if wrong := fault(text):
+        raise SystemExit(f"the bill of materials breaks CycloneDX's schema: {wrong}")
+    print(text)  # noqa: T201 - what the command is for
+
+
+def fault(bill: str) -> str:
+    """Return what CycloneDX's schema of the bill's own version finds wrong, unknown fields too; empty if nothing."""
+    version = SchemaVersion.from_version(json.loads(bill)["specVersion"])
+    wrong = JsonStrictValidator(version).validate_str(bill)
+    return str(wrong) if wrong else ""
 
 
 def normal(name: str) -> str:

@@ -9,8 +9,10 @@ mkdir -p "$out"/cameras "$out"/alerts
 chmod 0700 "$out"
 umask 022
 roles='ingest detect aggregate notify dashboard subscriber'
+names='page_password mqtt_password grafana_password postgres_password'
+for role in $roles; do names="$names bus_$role"; done
 
-for name in $(printf 'bus_%s ' $roles) page_password mqtt_password grafana_password postgres_password; do
+for name in $names; do
   if [ ! -s "$out/$name" ]; then
     od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "$out/$name"
     echo "made $out/$name"

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from importlib.metadata import distribution
+from importlib.metadata import distributions
 from pathlib import Path
 
 PACKAGES = ("maskwatch", "ingest", "detector", "aggregator", "dashboard")
@@ -51,21 +51,27 @@ def main() -> None:
         load()
         return
     site = Path(sysconfig.get_path("purelib"))
-    for name in UNUSED:
-        for top in {file.parts[0] for file in distribution(name).files or () if ".." not in file.parts}:
-            remove(site / top)
-    for folder in [site / name for name in UNUSED_PARTS] + [f for n in TESTED for f in (site / n).rglob("tests")]:
-        remove(folder)
-    for file in [file for file in site.rglob("*") if file.suffix in FOR_COMPILERS]:
-        remove(file)
-    if not list((site / "onnxruntime" / "capi").glob("libonnxruntime_providers_cuda.so")):
-        for file in (site / "onnxruntime" / "capi").glob(FOR_C):
-            remove(file)
+    take_away(site)
     loaded = [file for file in load() if file.is_relative_to(site)]
     for file in loaded:
         py_compile.compile(str(file), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     subprocess.run([sys.executable, __file__, "check"], check=True)
     print(f"{len(loaded)} modules are loaded, and load from byte code")  # noqa: T201 - the build's log
+
+
+def take_away(site: Path) -> None:
+    """Take away all of a folder of packages that no part of maskwatch loads, and byte code that pip wrote for it."""
+    for name in UNUSED:
+        for each in distributions(name=name, path=[str(site)]):
+            for top in {file.parts[0] for file in each.files or () if ".." not in file.parts}:
+                remove(site / top)
+    for folder in [site / name for name in UNUSED_PARTS] + [f for n in TESTED for f in (site / n).rglob("tests")]:
+        remove(folder)
+    for path in [path for path in site.rglob("*") if path.suffix in FOR_COMPILERS or path.name == "__pycache__"]:
+        remove(path)
+    if not list((site / "onnxruntime" / "capi").glob("libonnxruntime_providers_cuda.so")):
+        for file in (site / "onnxruntime" / "capi").glob(FOR_C):
+            remove(file)
 
 
 def load() -> list[Path]:

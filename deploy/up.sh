@@ -14,7 +14,7 @@ docker image inspect "$image" > /dev/null 2>&1 \
 if [ ! -s secrets/page_password_hash ] || [ secrets/page_password -nt secrets/page_password_hash ]; then
   password=$(cat secrets/page_password)
   printf '%s\n%s\n' "$password" "$password" | docker run --rm -i "$image" dashboard --hash-password 2> /dev/null \
-    | grep -o '\$argon2.*' > secrets/page_password_hash
+    | grep -o '[$]argon2.*' > secrets/page_password_hash
 fi
 docker compose -f compose.yaml up -d --remove-orphans "$@"
 echo "page      http://$(hostname):8080   user admin, password in deploy/secrets/page_password"

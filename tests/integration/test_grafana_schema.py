@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dashboard.grafana.__main__ import written
 from tests.grafana_types import as_typescript
-from tests.programs import require_program
+from tests.typescript import faults, npm_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,28 +18,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.npm, pytest.mark.timeout(300)]
 
-PACKAGES = ("@grafana/schema@13.2.3", "typescript@7.0.2")
+PACKAGES = ("@grafana/schema@13.2.3",)
 BOARDS = {name.removesuffix(".json"): json.loads(text) for name, text in written()}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with Grafana's types and a compiler: 33 MB, outside the repository."""
-    folder = tmp_path_factory.mktemp("grafana")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    npm = [require_program("npm"), "install", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"]
-    done = subprocess.run([*npm, *PACKAGES], cwd=folder, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def faults(project: Path, modules: dict[str, str]) -> str:
-    """Compile modules and return what the compiler says, empty if all is well."""
-    for name, text in modules.items():
-        (project / f"{name}.ts").write_text(text)
-    options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--moduleResolution", "nodenext"]
-    command = [str(project / "node_modules" / ".bin" / "tsc"), *options, *(f"{name}.ts" for name in modules)]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=120).stdout
+    return npm_project(tmp_path_factory.mktemp("grafana"), *PACKAGES)
 
 
 def test_the_dashboards_are_of_grafana_s_types(project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
@@ -44,13 +45,23 @@ SITES: dict[str, dict[str, Any]] = {
 }
 
 
+class EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which others take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping."""
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: a key stands twice among {keys}"
+        return super().construct_mapping(node, deep)
+
+
 @cache
 def rendered(site: str) -> list[dict[str, Any]]:
     """All objects that an installation creates."""
     with helm_python.Chart.load(str(CHART)) as chart:
         files = chart.render(SITES[site], name="mw", namespace="cameras")
     texts = [text for name, text in files.items() if name.endswith(".yaml")]
-    return [tree for text in texts for tree in yaml.safe_load_all(text) if tree]
+    return [tree for text in texts for tree in yaml.load_all(text, EachKeyOnce) if tree]
 
 
 def found(site: str, kind: str, name: str) -> dict[str, Any]:
@@ -91,6 +102,27 @@ def test_lint_and_schema_of_values() -> None:
         for values in wrong:
             with pytest.raises(helm_python.HelmError):
                 chart.render(values)
+
+
+def test_the_chart_is_of_this_version() -> None:
+    """The chart and the program it installs carry the version of the code."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert chart["name"] == CHART.name
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_notes_name_what_is_there(site: str) -> None:
+    """What Helm prints after an installation names the page's service, its port, and the Secret with the token."""
+    with helm_python.Chart.load(str(CHART)) as chart:
+        notes = chart.render(SITES[site], name="mw", namespace="cameras")["maskwatch/templates/NOTES.txt"]
+    ((service, port),) = re.findall(r"port-forward service/(\S+) (\d+)", notes)
+    assert found(site, "Service", service)["spec"]["ports"][0]["port"] == int(port)
+    hashed = "dashboard" in SITES[site] and "passwordHash" in SITES[site]["dashboard"]
+    secrets = re.findall(r"the Secret (\S+) as", notes)
+    assert secrets == ([] if hashed else ["mw-page"])
+    assert all("token" in found(site, "Secret", name)["stringData"] for name in secrets)
 
 
 @pytest.mark.parametrize("site", SITES)
