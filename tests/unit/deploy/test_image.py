@@ -184,7 +184,7 @@ def test_sizes_are_printed(tmp_path: Path) -> None:
     asked = run_beside(tmp_path, "docker", "", DEPLOY / "image-sizes.sh", "docker", "maskwatch:cpu")
     assert asked[0].startswith("history --format")
     assert all(line.startswith("run --rm --entrypoint sh maskwatch:cpu -c ") for line in asked[1:4])
-    assert "du -sm /opt/maskwatch" in asked[1]
+    assert "--apparent-size /opt/maskwatch" in asked[1]
     assert "sh deploy/image-sizes.sh $(BUILDER) maskwatch:cpu" in (ROOT / "Makefile").read_text()
 
 
