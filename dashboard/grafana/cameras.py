@@ -153,6 +153,7 @@ def _frames(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(f'camera:maskwatch_frames_dropped:ratio{{{CAMERA}, window="10m"}}', "{{camera_id}}"),
             unit="percentunit",
             lowest=0,
+            highest=1,
             steps=dropped,
             custom={"thresholdsStyle": {"mode": "dashed"}},
         ),

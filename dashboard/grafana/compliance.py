@@ -217,6 +217,7 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             "Grey: nothing could be said.",
             Query(f"sum by (state) (increase(maskwatch_people_judged_total{{{CAMERA}}}[$__interval]))", "{{state}}"),
             unit="short",
+            width=8,
             decimals=0,
             overrides=tuple(colored(state, color) for state, color in STATE_COLOURS.items()),
         ),
@@ -230,8 +231,20 @@ def _people(known: Steps) -> tuple[Panel, ...]:
                 "{{camera_id}}",
             ),
             unit="short",
+            width=8,
             decimals=0,
             links=(Link("Events of the camera on the page", "${page}/events?camera=${__field.labels.camera_id}"),),
+        ),
+        lines(
+            "Coverage",
+            "Share of the people seen of whom something could be said, per camera. A camera that stays low sees "
+            "faces too small, too dark or from the side: its page says why.",
+            Query(f"camera:maskwatch_coverage:ratio{{{CAMERA}, {WINDOW}}}", "{{camera_id}}"),
+            unit="percentunit",
+            width=8,
+            lowest=0,
+            highest=1,
+            steps=known,
         ),
         table(
             "Busiest hours",
@@ -240,13 +253,11 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             "first hour is full.",
             Query(BUSY_HOURS, "{{day}} {{hour}}"),
             unit="short",
-            width=16,
-            height=9,
+            height=10,
             decimals=0,
             time_from="28d",
-            no_value="The first hour is not over.",
             color="continuous-blues",
-            custom={"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}, "minWidth": 36},
+            custom={"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}, "minWidth": 50},
             overrides=(on("Day", mappings=[value_map(DAYS)], custom__cellOptions={"type": "auto"}),),
             transformations=(
                 {"id": "sortBy", "options": {"sort": [{"field": "hour"}]}},
@@ -260,18 +271,6 @@ def _people(known: Steps) -> tuple[Panel, ...]:
                     "options": {"excludeByName": {}, "indexByName": {}, "renameByName": {"day\\hour": "Day"}},
                 },
             ),
-        ),
-        lines(
-            "Coverage",
-            "Share of the people seen of whom something could be said, per camera. A camera that stays low sees "
-            "faces too small, too dark or from the side: its page says why.",
-            Query(f"camera:maskwatch_coverage:ratio{{{CAMERA}, {WINDOW}}}", "{{camera_id}}"),
-            unit="percentunit",
-            width=8,
-            height=9,
-            lowest=0,
-            highest=1,
-            steps=known,
         ),
     )
 

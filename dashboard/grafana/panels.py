@@ -196,7 +196,8 @@ def table(title: str, about: str, *queries: Query, unit: str, width: int = 24, *
     """Build a table of instant values: one row for what the queries' labels have in common."""
     options = {"showHeader": True, "cellHeight": "sm"}
     asked = tuple(replace(query, kind="table", instant=True) for query in queries)
-    defaults = {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}, "color": "thresholds"}
+    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 80}
+    defaults = {"custom": custom, "color": "thresholds"}
     return Panel("table", title, about, asked, unit, width, options=options, **(defaults | more))
 
 

@@ -19,6 +19,7 @@ from dashboard.grafana.panels import (
     columns,
     heat,
     lines,
+    on,
     stat,
     table,
     value_map,
@@ -233,6 +234,7 @@ def _machines(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(f"max by (role, provider_asked, provider, version) (maskwatch_worker_info{{{SITE}}})", "{{role}}"),
             unit="short",
             width=8,
+            overrides=(on("Got", custom__width=170),),
             transformations=(
                 {
                     "id": "organize",
@@ -327,7 +329,6 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(f"1000 * {of('last_success_seconds')}", "last delivered"),
             unit="short",
             width=12,
-            no_value="no subscription",
             **columns("subscription", "Subscription", shown, links),
         ),
         bars(

@@ -38,7 +38,7 @@ export class Detail {
       [t.events.id, make("code", {}, event.id)],
     ].filter(Boolean);
     this.place.replaceChildren(
-      make("h2", {}, chip(KIND_SHAPES[event.kind], t.kinds[event.kind]), ` ${t.event_states[event.state]}`),
+      make("h2", {}, chip(KIND_SHAPES[event.kind], t.kinds[event.kind]), `, ${t.event_states[event.state]}`),
       ...(row.has_picture ? [this.picture(event)] : []),
       make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
       this.said(row),

@@ -8,8 +8,9 @@ const ROWS = [
   ["camera", ["camera_offline", "camera_frozen", "camera_covered"]],
   ["people", ["no_mask", "crowd"]],
 ];
-const WIDTH = 1000;
+const NARROW = 480; // pixels: fewer hours are written there
 const TALL = 26;
+const PADDING = 16; // of the panel around it
 const SPANS_SAID = 6;
 
 function svg(name, attributes, ...children) {
@@ -29,20 +30,22 @@ function watchedText(unwatched) {
 }
 
 export function drawDay(place, events, unwatched, from, to) {
-  const x = (at) => (WIDTH * (Math.min(to, Math.max(from, at)) - from)) / (to - from);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${2 * TALL + 22}`, class: "day", "aria-hidden": "true" });
+  const width = Math.max(240, place.clientWidth - 2 * PADDING); // so that what is written keeps its size
+  const x = (at) => (width * (Math.min(to, Math.max(from, at)) - from)) / (to - from);
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${2 * TALL + 22}`, class: "day", "aria-hidden": "true" });
   for (const [index, [, kinds]] of ROWS.entries()) {
-    drawing.append(svg("rect", { x: 0, y: index * TALL, width: WIDTH, height: TALL - 6, class: index === 0 ? "seeing" : "quiet-row" }));
+    drawing.append(svg("rect", { x: 0, y: index * TALL, width, height: TALL - 6, class: index === 0 ? "seeing" : "quiet-row" }));
     for (const { begin, end } of index === 0 ? unwatched : []) {
       drawing.append(svg("rect", { x: x(begin), y: 0, width: x(end) - x(begin), height: TALL - 6, class: "unwatched" }));
     }
     for (const event of events.filter((each) => kinds.includes(each.kind))) {
       const left = x(event.started_at);
-      const width = Math.max(2, x(event.closed_at ?? to) - left);
-      drawing.append(svg("rect", { x: left, y: index * TALL, width, height: TALL - 6, class: `span-${event.kind}` }));
+      const wide = Math.max(2, x(event.closed_at ?? to) - left);
+      drawing.append(svg("rect", { x: left, y: index * TALL, width: wide, height: TALL - 6, class: `span-${event.kind}` }));
     }
   }
-  for (let at = Math.ceil(from / 10800) * 10800; at < to; at += 10800) {
+  const apart = width < NARROW ? 21600 : 10800;
+  for (let at = Math.ceil(from / apart) * apart; at < to; at += apart) {
     drawing.append(svg("text", { x: x(at), y: 2 * TALL + 14, class: "hour", "text-anchor": "middle" }, timeText(at).slice(-8, -3)));
   }
   const listed = events.slice(0, 8).map((event) =>

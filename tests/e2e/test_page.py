@@ -119,22 +119,24 @@ def watched(context: BrowserContext) -> Iterator[Page]:
     assert complaints == []
 
 
-def enter(page: Page, site: Site, password: str) -> None:
-    """Fill in the login."""
-    page.goto(site.url + "/")
+def enter(page: Page, site: Site, password: str, path: str = "/") -> None:
+    """Ask for a page, and fill in the login that comes instead."""
+    page.goto(site.url + path)
     page.fill("input[name=name]", "chief")
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
 
 
 def test_the_login_refuses_and_admits(site: Site, browser: Browser) -> None:
-    """A wrong password is told so and sees nothing; the right one sees the wall."""
+    """A wrong password is told so and sees nothing; the right one leads where somebody wanted, to the very heading."""
     context = browser.new_context()
     page = context.new_page()
     enter(page, site, "wrong")
     assert "do not belong together" in page.inner_text("[role=alert]")
     assert page.query_selector("#wall") is None
-    enter(page, site, PASSWORD)
+    enter(page, site, PASSWORD, "/handbook/runbooks#maskwatchcameraoffline")
+    page.wait_for_selector("h2:target")
+    page.goto(site.url + "/")
     page.wait_for_selector("#wall .tile[data-camera=lobby]")
     context.close()
 
