@@ -93,6 +93,11 @@ class _Lasting:
     good_since: float | None = None
 
 
+def tells_of(event: Event, shard: str) -> bool:
+    """Whether an event about the service itself was told by a shard's aggregator."""
+    return any(event.id == _id(shard, trouble, event.started_at) for trouble in Trouble)
+
+
 class PipelineHealth:
     """Turns vitals into events; what it holds beside open events is only how long things have lasted."""
 
@@ -102,7 +107,7 @@ class PipelineHealth:
         self._open: dict[Trouble, Event] = {}
         for event in open_events:
             for trouble in Trouble:
-                if event.id == self._id(trouble, event.started_at):
+                if event.id == _id(shard, trouble, event.started_at):
                     self._open[trouble] = event
         self._lasting = {trouble: _Lasting() for trouble in Trouble}
         self._before: dict[str, LedgerReport] = {}
@@ -172,7 +177,7 @@ class PipelineHealth:
 
     def _opened(self, trouble: Trouble, since: float, at: float) -> Event:
         return Event(
-            id=self._id(trouble, since),
+            id=_id(self._shard, trouble, since),
             kind=EventKind.PIPELINE_DEGRADED,
             state=EventState.OPENED,
             camera_id=PIPELINE,
@@ -183,5 +188,6 @@ class PipelineHealth:
             reason=trouble.value,
         )
 
-    def _id(self, trouble: Trouble, since: float) -> str:
-        return event_id(PIPELINE, EventKind.PIPELINE_DEGRADED, f"{self._shard}:{trouble.value}:{since:.3f}")
+
+def _id(shard: str, trouble: Trouble, since: float) -> str:
+    return event_id(PIPELINE, EventKind.PIPELINE_DEGRADED, f"{shard}:{trouble.value}:{since:.3f}")

@@ -101,9 +101,11 @@ class Store:
             for (camera_id, minute, what), count in step.minutes.items():
                 self._add(connection, camera_id, minute, what, count)
 
-    def unpublished(self, limit: int = 500) -> list[Told]:
-        """Return the changes that are not on the bus yet, oldest first."""
-        wanted = select(history.c.number, history.c.json).where(history.c.published.is_(False))
+    def unpublished(self, after: int = 0, limit: int = 500) -> list[Told]:
+        """Return the changes after a number that are not on the bus yet, oldest first."""
+        wanted = select(history.c.number, history.c.json).where(
+            history.c.published.is_(False), history.c.number > after
+        )
         return self._told(wanted.order_by(history.c.number).limit(limit))
 
     def mark_published(self, numbers: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from aggregator.fold import Fold
 from aggregator.fold_state import VERSION
 from aggregator.log_reader import RECORDS_A_STEP, LogReader
 from aggregator.pictures import EpisodePictures
-from aggregator.pipeline_health import PipelineHealth, take_vitals
+from aggregator.pipeline_health import PipelineHealth, take_vitals, tells_of
 from aggregator.readings import time_stages
 from aggregator.retention import Retention
 from aggregator.showing import Showing
@@ -297,14 +297,25 @@ class AggregatorWorker:
             self._showing.forget(camera)
 
     def _publish(self) -> None:
-        """Put stored changes on the bus, in order; after a crash some go there twice, under the same ids."""
+        """Put the shard's stored changes on the bus, in order; after a crash some go twice, under the same ids."""
+        number = 0
         while self._may_be_untold:
-            told = self._store.unpublished()
-            for each in told:
+            told = self._store.unpublished(after=number)
+            ours = [each for each in told if self._is_ours(each.event)]
+            for each in ours:
                 self._bus.append(EVENTS, event_to_fields(each.event), EVENTS_CAP)
-            if told:
-                self._store.mark_published([each.number for each in told])
+            if ours:
+                self._store.mark_published([each.number for each in ours])
+            number = told[-1].number if told else number
             self._may_be_untold = bool(told)
+
+    def _is_ours(self, event: Event) -> bool:
+        """Whether this shard publishes an event; what a shard told of the service that is none any more, the first."""
+        if event.camera_id != PIPELINE:
+            return self._shard.owns(event.camera_id)
+        if self._shard.index:
+            return tells_of(event, str(self._shard))
+        return not any(tells_of(event, f"{index}/{self._shard.count}") for index in range(1, self._shard.count))
 
     def _show(self) -> None:
         keeps_back = self._settings.privacy.mode is PrivacyMode.STATISTICS

@@ -241,7 +241,12 @@ def _machines(limits: Mapping[str, float]) -> tuple[Panel, ...]:
                     "options": {
                         "excludeByName": {"Time": True, "Value": True},
                         "indexByName": {"role": 0, "provider_asked": 1, "provider": 2, "version": 3},
-                        "renameByName": {"role": "Kind", "provider_asked": "Asked", "provider": "Got"},
+                        "renameByName": {
+                            "role": "Kind",
+                            "provider_asked": "Asked",
+                            "provider": "Got",
+                            "version": "Version",
+                        },
                     },
                 },
             ),
@@ -308,7 +313,7 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
     shown: dict[str, Json] = {
         "State": {"mappings": [FAILING], "custom__cellOptions": {"type": "color-text"}},
         "Waiting": {"decimals": 0},
-        "Oldest waits for": {"unit": "s", "decimals": 0, "thresholds": waiting.to_json()},
+        "Oldest waits": {"unit": "s", "decimals": 0, "thresholds": waiting.to_json()},
         "Given up": {"decimals": 0, "thresholds": ANY_BAD.to_json()},
         "Last delivered": {"unit": "dateTimeFromNow"},
     }
@@ -328,7 +333,7 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(of("dead_letters"), "given up"),
             Query(f"1000 * {of('last_success_seconds')}", "last delivered"),
             unit="short",
-            width=12,
+            width=14,
             **columns("subscription", "Subscription", shown, links),
         ),
         bars(
@@ -343,6 +348,7 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
                 "{{subscription}} failed",
             ),
             unit="short",
+            width=10,
             decimals=0,
         ),
     )

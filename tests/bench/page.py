@@ -1,7 +1,8 @@
 """What the page costs and how fast it is: `python -m tests.bench.page`.
 
-The page's own process, on an embedded server, with a detector and an ingest that only publish: what is measured is the
-page alone. Processor is that of the page's process, in percent of one core.
+First the page's own process, on an embedded server, with a detector and an ingest that only publish: what is measured
+is the page alone. Then one and ten viewers of a camera of a whole stack, with all its processes. Processor is in
+percent of one core.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ from maskwatch.embedded import EmbeddedValkey
 from maskwatch.reports import camera_to_json, wanted_from_json
 from tests.browser import FLAGS
 from tests.builders import make_camera_report, make_detection
+from tests.conftest import ROOT
 from tests.programs import require_program, wait_until
+from tests.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPAN_S = 15.0
+STACK_SPAN_S = 30.0
 FPS = 5.0
 CAMERAS = 100
 
@@ -76,11 +80,15 @@ def publish(bus: RedisBus, stop: threading.Event) -> None:
                 bus.append(views_stream(name), ViewMessage(head, jpeg).to_fields(), VIEWS_CAP)
 
 
-def share(process: psutil.Process, span_s: float = SPAN_S) -> float:
-    """Return the processor a process takes for a while, in percent of one core."""
-    before, begun = sum(process.cpu_times()[:2]), time.monotonic()
+def share(processes: list[psutil.Process], span_s: float = SPAN_S) -> float:
+    """Return the processor that processes take together for a while, in percent of one core."""
+
+    def taken() -> float:
+        return sum(sum(each.cpu_times()[:2]) for each in processes)
+
+    before, begun = taken(), time.monotonic()
     time.sleep(span_s)
-    return 100 * (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - begun)
+    return 100 * (taken() - before) / (time.monotonic() - begun)
 
 
 @contextmanager
@@ -129,6 +137,26 @@ def in_browser(url: str) -> None:
         browser.close()
 
 
+def in_stack(folder: Path) -> None:
+    """Print what all processes of a stack take with no, one and ten viewers of its one camera."""
+    clip = ROOT / "ingest" / "demo" / "lobby.mp4"
+    with Stack(folder, f"cameras:\n  - {{id: lobby, source: '{clip}', loop: true}}\n") as stack:
+        address = stack.data / "run" / "page.url"
+        wait_until(address.exists, within_s=60, what="the page")
+        everything = [stack.process, *stack.process.children(recursive=True)]
+        time.sleep(10)  # until models are loaded and the first frames judged
+        costs = {0: share(everything, STACK_SPAN_S)}
+        for count in (1, 10):
+            with viewers(address.read_text().rstrip("/"), count, "/api/v1/views?camera=lobby") as got:
+                time.sleep(3)
+                costs[count] = share(everything, STACK_SPAN_S)
+                assert min(got) > 0
+    said = ", ".join(f"{count} {cost:.1f} %" for count, cost in costs.items())
+    print(f"whole stack, one camera of 5 frames a second, by viewers: {said}")
+    print(f"  ten cost {costs[10] / costs[1]:.2f} times one; what they add is {costs[10] - costs[0]:.1f} %", end="")
+    print(f", what one adds {costs[1] - costs[0]:.1f} %")
+
+
 def main() -> None:
     """Measure and print."""
     with ExitStack() as stack:
@@ -163,7 +191,7 @@ def main() -> None:
         publisher.start()
         stack.callback(publisher.join)
         stack.callback(stop.set)
-        process = psutil.Process(served.pid)
+        process = [psutil.Process(served.pid)]
         time.sleep(3)
         print(f"nobody looks: {share(process):.2f} % of a core")
         with viewers(url, 1, "/api/v1/changes"):
@@ -178,6 +206,8 @@ def main() -> None:
                 print(f"{count} viewers of one camera, {size} size: {costs[-1]:.2f} %, {got[0]} bytes each")
             print(f"  ten cost {costs[1] / costs[0]:.2f} times one")
         in_browser(url)
+    with tempfile.TemporaryDirectory() as other:
+        in_stack(Path(other))
 
 
 if __name__ == "__main__":

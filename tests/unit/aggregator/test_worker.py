@@ -37,7 +37,15 @@ from maskwatch.reports import camera_to_json, ledger_from_json, worker_to_json
 from maskwatch.settings import Settings
 from maskwatch.settings_camera import PIPELINE, CameraSettings
 from maskwatch.settings_rule import RuleSettings
-from tests.builders import NOW, make_camera_report, make_frame_message, make_observation, make_worker_report
+from maskwatch.shard import Shard
+from tests.builders import (
+    NOW,
+    make_camera_report,
+    make_event,
+    make_frame_message,
+    make_observation,
+    make_worker_report,
+)
 from tests.scenes import BARE, Scene, play, random_log, told
 
 if TYPE_CHECKING:
@@ -261,6 +269,23 @@ def test_shards_share_the_cameras(bench: Bench) -> None:
         bench.drain()
         seen += [camera for camera in cameras if bench.metric("frames_captured_total", camera_id=camera)]
     assert sorted(seen) == cameras
+
+
+def test_shards_publish_what_is_theirs(bench: Bench) -> None:
+    """What waits to be published is put on the bus by the shard it belongs to, once, however much waits for others."""
+    waiting = [make_event(id=f"{number}", camera_id=f"camera-{number % 8}") for number in range(700)]
+    waiting += [make_event(id="retired-shard", camera_id=PIPELINE, kind=EventKind.PIPELINE_DEGRADED)]
+    assert bench.store is not None
+    bench.store.commit(Step(events=waiting))
+    halves = []
+    for shard in ("0/2", "1/2"):
+        bench.start(shard=shard)
+        before = len(bench.published())
+        bench.steps()
+        halves.append(bench.published()[before:])
+        assert {Shard.parse(shard).owns(each.camera_id) for each in halves[-1]} == {True}
+    assert sorted(each.id for half in halves for each in half) == sorted(each.id for each in waiting[:-1])
+    assert bench.store.unpublished() == []
 
 
 class LockedStore(Store):
