@@ -34,6 +34,8 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 150_000
 SCARCE_DISK = 1 * 2**30
 NO_DISK = 100 * 2**20
+OTHER_BUILDS = {"opencv-python": "opencv-python-headless"}
+"""What stands in for a library that is asked for by another name: the images have the OpenCV without windows."""
 
 
 class Status(enum.StrEnum):
@@ -101,8 +103,9 @@ def python_rows() -> Iterator[Row]:
     yield Row("maskwatch", Status.OK, f"{__version__} in {Path(__file__).parent.parent}")
 
 
-def dependency_rows(distribution: str = "maskwatch") -> Iterator[Row]:
+def dependency_rows(distribution: str = "maskwatch", found: Callable[[str], str] | None = None) -> Iterator[Row]:
     """Look whether every library that is always needed is installed, and in which version."""
+    version_of = found or installed
     try:
         wanted = importlib.metadata.requires(distribution) or []
     except importlib.metadata.PackageNotFoundError:
@@ -112,9 +115,11 @@ def dependency_rows(distribution: str = "maskwatch") -> Iterator[Row]:
         if "extra ==" in requirement:
             continue
         name = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
-        version = installed(name)
-        if version:
+        other = OTHER_BUILDS.get(name, name)
+        if version := version_of(name):
             yield Row(name, Status.OK, version)
+        elif version := version_of(other):
+            yield Row(name, Status.OK, f"{version}, as {other}")
         else:
             status = Status.WARN if ";" in requirement else Status.FAIL
             yield Row(name, status, "not installed", f"pip install '{requirement.partition(';')[0].strip()}'")

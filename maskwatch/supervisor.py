@@ -52,7 +52,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Workers of one kind: they are ended together, within a time of their own."""
+    """Workers of one kind: they are ended together, within a time of their own and what those before left of theirs."""
 
     children: tuple[Child, ...]
     stop_within_s: float
@@ -106,17 +106,19 @@ class Supervisor:
                 child.process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
-        """End the children in order, each within its time, then the server.
+        """End the children in order, then the server; one that is not gone when its time is over is killed.
 
         Ingest first, so that nothing new comes; then the detectors, which finish their batch; then the
         aggregator, which takes in what they said last; then who tells the subscribers of it; the server at the very
-        end, as all of them talk to it.
+        end, as all of them talk to it. What a stage leaves of its time the next ones have: on a busy machine the
+        aggregator, which first stores the step that it is in, needs more of it than the others.
         """
+        deadline = self._clock.monotonic()
         for stage in self._stages:
             for child in stage.children:
                 if child.running and child.process is not None:
                     child.process.terminate()
-            deadline = self._clock.monotonic() + stage.stop_within_s
+            deadline += stage.stop_within_s
             for child in stage.children:
                 self._reap(child, deadline)
         if self._server is not None:

@@ -27,7 +27,7 @@ def health(files: tuple[Path, ...], data_dir: Path, max_age_s: float) -> None:
     """Exit 0 if the workers' loops turn, 1 if one does not: for container probes."""
     now = SystemClock().time()
     looked = list(files) or sorted((data_dir / "run").glob("*.alive"))
-    ages = {file: now - file.stat().st_mtime if file.exists() else float("inf") for file in looked}
+    ages = {file: max(0.0, now - file.stat().st_mtime) if file.exists() else float("inf") for file in looked}
     for file, age in ages.items():
         click.echo(f"{file.stem}: " + ("never seen" if age == float("inf") else f"last turn {age:.1f} s ago"))
     if not looked:

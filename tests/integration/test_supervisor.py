@@ -67,6 +67,22 @@ def test_a_dead_worker_is_started_again_after_a_pause() -> None:
     supervisor.stop()
 
 
+def test_time_that_one_stage_leaves_the_next_has(tmp_path: Path) -> None:
+    """A worker that needs longer than its own time is not killed while those before it left enough of theirs."""
+    ready = tmp_path / "ready"
+    slow = "import pathlib, signal, sys, time\n"
+    slow += "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.6), sys.exit(0)))\n"
+    slow += f"pathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)"
+    quick, late = child("quick", OBEDIENT + "time.sleep(60)"), child("late", slow)
+    supervisor = supervise(Stage((quick,), 10.0), Stage((late,), 0.2))
+    supervisor.step()
+    process = late.process
+    assert process is not None
+    wait_until(ready.exists)
+    supervisor.stop()
+    assert process.returncode == 0
+
+
 def test_pauses_grow_with_each_failure() -> None:
     """A worker that cannot live is tried again less and less often."""
     worker = child("worker", "raise SystemExit(1)")

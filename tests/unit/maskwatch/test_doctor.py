@@ -162,6 +162,21 @@ def test_distribution_that_is_not_installed() -> None:
     assert row.status is Status.WARN
 
 
+@pytest.mark.parametrize(
+    ("there", "status"),
+    [
+        pytest.param("opencv-python", Status.OK, id="with windows"),
+        pytest.param("opencv-python-headless", Status.OK, id="without, as in the images"),
+        pytest.param("opencv-contrib", Status.FAIL, id="neither"),
+    ],
+)
+def test_either_opencv_will_do(there: str, status: Status) -> None:
+    """The OpenCV without windows stands for the other; the row says so."""
+    rows = {row.name: row for row in doctor.dependency_rows(found=lambda name: "5.0" * (name == there))}
+    assert rows["opencv-python"].status is status
+    assert ("as opencv-python-headless" in rows["opencv-python"].detail) == there.endswith("headless")
+
+
 def test_library_that_does_not_load() -> None:
     """A library that does not load fails with its own words."""
     row = doctor.loading_row("Nothing", "no_such_module", "install it")
