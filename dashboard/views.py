@@ -223,7 +223,7 @@ class Views:
 def head_json(message: ViewMessage) -> bytes:
     """Write what a browser needs beside a picture: whose it is, when it was taken, each face's box, state and blur."""
     head = message.head
-    blurs = [blur_name(each) for each in message.sharpness]
+    blurs = [blur_name(each) for each in head.sharpness]
     faces: list[dict[str, object]] = [
         {
             "box": [round(value) for value in each.box],

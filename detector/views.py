@@ -81,8 +81,9 @@ class ViewMaker:
             height=seen.height,
             detections=seen.detections,
             faces_hidden=self.mode is not PrivacyMode.PICTURES,
+            sharpness=_sharpness(judged),
         )
-        return ViewMessage(head, jpeg, _sharpness(judged))
+        return ViewMessage(head, jpeg)
 
     def _is_due(self, seen: Observation, now: float) -> bool:
         is_wanted = self._wanted.get(seen.camera_id, 0.0) > now

@@ -15,7 +15,10 @@ The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregat
 One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
 one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); frames and views also have `jpeg`,
 raw. A view is a judged frame on its way to people: faces are hidden in it before it is encoded, as `privacy.mode` says.
-A reader of version N understands N and N - 1. Events count their versions apart: since 2 their head is a CloudEvent.
+
+A reader of version N understands N and N - 1; a later version is refused, as BadMessage. Whoever changes a field raises
+SCHEMA; tests/unit/maskwatch/test_versions.py notices. Version 1 kept the sharpness of a view's faces in a field beside
+the head. Events count their versions apart: since 2 their head is a CloudEvent.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA = 1
-READABLE = (SCHEMA,)
+SCHEMA = 2
+READABLE = (SCHEMA - 1, SCHEMA)
 EVENTS_SCHEMA = 2
+EVENTS_READABLE = (EVENTS_SCHEMA - 1, EVENTS_SCHEMA)
 
 FRAMES = "maskwatch:frames:"
 LOG = "maskwatch:log:"
@@ -169,6 +173,7 @@ class ViewHead:
     height: int
     detections: tuple[Detection, ...]  # as in the frame's observation
     faces_hidden: bool  # False in privacy mode `pictures` alone
+    sharpness: tuple[float, ...] = ()  # of each face, by maskwatch.imaging; empty where nobody measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +182,15 @@ class ViewMessage:
 
     head: ViewHead
     jpeg: bytes
-    sharpness: tuple[float, ...] = ()  # of each face in the head, by maskwatch.imaging; empty where nobody measured
 
     def to_fields(self) -> Fields:
-        """Encode for the bus; sharpness has a field of its own, which older readers leave aside."""
-        measured = {"sharpness": json.dumps(self.sharpness).encode()} if self.sharpness else {}
-        return _fields("view", _VIEW.dump_json(self.head)) | {"jpeg": self.jpeg} | measured
+        """Encode for the bus."""
+        return _fields("view", _VIEW.dump_json(self.head)) | {"jpeg": self.jpeg}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, bytes]) -> ViewMessage:
         """Decode, or raise BadMessage."""
-        head = _decode(_VIEW, fields, "view")
-        try:
-            measured = _SHARPNESS.validate_json(fields.get("sharpness", b"[]"))
-        except ValidationError as error:
-            raise BadMessage(f"view: sharpness: {error.errors()[0]['msg']}", fields) from None
-        return cls(head=head, jpeg=fields.get("jpeg", b""), sharpness=measured)
+        return cls(head=_decode(_VIEW, fields, "view"), jpeg=fields.get("jpeg", b""))
 
 
 LogRecord = Observation | FramesDropped | CameraReport
@@ -200,7 +198,6 @@ LogRecord = Observation | FramesDropped | CameraReport
 
 _FRAME = TypeAdapter(FrameHead)
 _VIEW = TypeAdapter(ViewHead)
-_SHARPNESS = TypeAdapter(tuple[float, ...])
 _RECORDS: dict[str, TypeAdapter[LogRecord]] = {
     "observation": TypeAdapter(Observation),
     "dropped": TypeAdapter(FramesDropped),
@@ -245,11 +242,10 @@ def event_to_fields(event: Event) -> Fields:
 
 def event_from_fields(fields: Mapping[str, bytes]) -> Event:
     """Decode an event in its envelope, or one of version 1 that has none; or raise BadMessage."""
-    if fields.get("v") != str(EVENTS_SCHEMA).encode():
-        return _decode(EVENT, fields, "event")
+    version, head = _version(fields, EVENTS_READABLE), fields.get("head", b"")
     _expect_kind(fields, "event")
     try:
-        return event_from_cloudevent(fields.get("head", b""))
+        return event_from_cloudevent(head) if version == EVENTS_SCHEMA else EVENT.validate_json(head)
     except ValidationError as error:
         raise _bad("event", error, fields) from None
     except ValueError as error:
@@ -283,14 +279,31 @@ def _fields(kind: str, head: bytes, version: str = str(SCHEMA)) -> Fields:
 
 
 def _decode(adapter: TypeAdapter[T], fields: Mapping[str, bytes], kind: str) -> T:
-    version = fields.get("v", b"")
-    if version not in {str(readable).encode() for readable in READABLE}:
-        raise BadMessage(f"schema version {version[:20]!r}, this version reads {list(READABLE)}", fields)
+    version = _version(fields, READABLE)
     _expect_kind(fields, kind)
     try:
-        return adapter.validate_json(fields.get("head", b""))
+        return adapter.validate_json(fields.get("head", b"") if version == SCHEMA else _lifted(fields, kind))
     except ValidationError as error:
         raise _bad(kind, error, fields) from None
+
+
+def _version(fields: Mapping[str, bytes], known: tuple[int, ...]) -> int:
+    said = fields.get("v", b"")
+    for version in known:
+        if said == str(version).encode():
+            return version
+    raise BadMessage(f"schema version {said[:20]!r}, this version reads {list(known)}", fields)
+
+
+def _lifted(fields: Mapping[str, bytes], kind: str) -> bytes:
+    """Return the head of a message of the version before as this version would have written it."""
+    head = fields.get("head", b"")
+    if kind != "view" or "sharpness" not in fields:
+        return head
+    try:
+        return json.dumps(json.loads(head) | {"sharpness": json.loads(fields["sharpness"])}).encode()
+    except (ValueError, TypeError):
+        raise BadMessage("view: head or sharpness: no JSON", fields) from None
 
 
 def _expect_kind(fields: Mapping[str, bytes], kind: str) -> None:

@@ -27,8 +27,8 @@ def publish(page: Page, *, seq: int = 1, width: int = 960, sharpness: tuple[floa
     """Have a detector publish a picture of the door, as many seconds after NOW as its sequence says."""
     done, jpeg = cv2.imencode(".jpg", np.full((width * 9 // 16, width, 3), 90, np.uint8))
     assert done
-    head = ViewHead("door", FrameId(1, seq), NOW + seq, width, width * 9 // 16, (make_detection(),), faces_hidden=True)
-    message = ViewMessage(head, jpeg.tobytes(), sharpness)
+    head = ViewHead("door", FrameId(1, seq), NOW + seq, width, width * 9 // 16, (make_detection(),), True, sharpness)
+    message = ViewMessage(head, jpeg.tobytes())
     page.bus.append(views_stream("door"), message.to_fields(), VIEWS_CAP)
 
 

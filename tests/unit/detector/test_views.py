@@ -101,7 +101,7 @@ def test_sharpness_is_that_of_the_face_before_it_is_hidden() -> None:
     half_blurred[:, 100:] = cv2.GaussianBlur(half_blurred[:, 100:], (0, 0), 9)
     view = ViewMaker(PrivacyMode.ALERTS).make(judged(MaskState.NO_MASK, MaskState.MASK, image=half_blurred), NOW)
     assert view is not None
-    clear, blurred = view.sharpness
+    clear, blurred = view.head.sharpness
     assert clear == round(sharpness(half_blurred[50:90, 50:80]), 1)
     assert clear > 5 * blurred
 

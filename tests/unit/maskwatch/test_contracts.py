@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,9 +63,6 @@ def test_views_return() -> None:
     assert fields["jpeg"] == bytes(range(256))
     assert ViewMessage.from_fields(fields) == message
     assert json.loads(fields["head"])["faces_hidden"] is True
-    assert ViewMessage.from_fields(replace(message, sharpness=(12.5,)).to_fields()).sharpness == (12.5,)
-    with pytest.raises(BadMessage, match="sharpness"):
-        ViewMessage.from_fields(fields | {"sharpness": b'["x"]'})
 
 
 @pytest.mark.parametrize(
@@ -107,7 +103,7 @@ def _changed(**changes: object) -> bytes:
         pytest.param({}, "unknown kind ''", id="empty"),
         pytest.param(GOOD | {"kind": b"\xff\xfe"}, "unknown kind", id="kind is no text"),
         pytest.param(GOOD | {"kind": b"verdict"}, "unknown kind 'verdict'", id="kind from the future"),
-        pytest.param(GOOD | {"v": b"2"}, "schema version b'2', this version reads [1]", id="newer version"),
+        pytest.param(GOOD | {"v": b"3"}, "schema version b'3', this version reads [1, 2]", id="newer version"),
         pytest.param({"kind": GOOD["kind"], "head": GOOD["head"]}, "schema version b''", id="no version"),
         pytest.param(GOOD | {"head": b""}, "observation: head: Invalid JSON", id="no head"),
         pytest.param(GOOD | {"head": b"\xff"}, "observation: head: Invalid JSON", id="no JSON"),
@@ -151,11 +147,6 @@ def test_dead_letters_hold_no_picture(name: str) -> None:
     assert entry["raw_head"] == b"{"
     assert b"face" not in entry[f"raw_{name}"]
     assert b"4002 bytes" in entry[f"raw_{name}"]
-
-
-def test_versions_are_readable() -> None:
-    """This version reads what it writes."""
-    assert contracts.SCHEMA in contracts.READABLE
 
 
 def test_streams_do_not_collide() -> None:
