@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from aggregator.fold_state import VERSION
+from aggregator.fold_state import READABLE, VERSION
 from aggregator.log_reader import BAD_MESSAGES_LIMIT
 from aggregator.store import Step, Store, StoredFold, open_store
 from aggregator.worker import AggregatorWorker
@@ -480,11 +480,12 @@ def test_a_service_that_judges_nothing_says_so(bench: Bench) -> None:
     assert bench.metric("pipeline_degraded", reason="no_detector") == 0
 
 
-def test_a_state_of_the_version_before_is_continued(bench: Bench, root: Path) -> None:
-    """What version 1 stored is taken up: its people, its open episodes and its ledger; a later version is refused."""
-    state = (root / "tests" / "unit" / "aggregator" / "fold_state_v1.json").read_bytes()
+@pytest.mark.parametrize("version", READABLE[:-1])
+def test_a_state_of_a_version_before_is_continued(bench: Bench, root: Path, version: int) -> None:
+    """What it stored is taken up: its people, its open episodes and its ledger; a later version is refused."""
+    state = (root / "tests" / "unit" / "aggregator" / f"fold_state_v{version}.json").read_bytes()
     assert bench.store is not None
-    bench.store.commit(Step([StoredFold("door", "0-0", False, 1, state)]))
+    bench.store.commit(Step([StoredFold("door", "0-0", False, version, state)]))
     bench.log(Scene(run=2, at=NOW + 36).show(5).records)
     bench.drain()
     left = [each for each in bench.stored() if each.kind is EventKind.NO_MASK]
