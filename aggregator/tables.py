@@ -7,6 +7,8 @@ queries into a file of their own beside `aggregator/store.py`. A test compares t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -22,23 +24,37 @@ from sqlalchemy import (
     text,
 )
 
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
 metadata = MetaData()
+
+
+def _given(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
+    """Return a column that every row fills in."""
+    return Column(name, kind, nullable=False)
+
+
+def _numbered() -> Column[int]:
+    """Return the key of rows that are numbered as they come."""
+    return Column("number", Integer, primary_key=True, autoincrement=True)
+
 
 events = Table(
     "events",
     metadata,
     Column("id", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("camera_id", String, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("opened_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    _given("kind", String),
+    _given("state", String),
+    _given("camera_id", String),
+    _given("started_at", Float),
+    _given("opened_at", Float),
+    _given("updated_at", Float),
     Column("closed_at", Float),
-    Column("confidence", Float, nullable=False),
-    Column("faces", Integer, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("json", Text, nullable=False),
+    _given("confidence", Float),
+    _given("faces", Integer),
+    _given("reason", String),
+    _given("json", Text),
     Index("events_by_time", "opened_at"),
     Index("events_by_camera", "camera_id", "opened_at"),
 )
@@ -46,9 +62,9 @@ events = Table(
 history = Table(
     "event_history",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("event_id", String, nullable=False),
-    Column("json", Text, nullable=False),
+    _numbered(),
+    _given("event_id", String),
+    _given("json", Text),
     Column("published", Boolean, nullable=False, default=False),
     Index("history_unpublished", "number", sqlite_where=text("published = 0"), postgresql_where=text("NOT published")),
     Index("history_by_event", "event_id"),
@@ -59,10 +75,10 @@ folds = Table(
     "folds",
     metadata,
     Column("camera_id", String, primary_key=True),
-    Column("position", String, nullable=False),
+    _given("position", String),
     Column("retired", Boolean, nullable=False, server_default=false()),
-    Column("version", Integer, nullable=False),
-    Column("state", LargeBinary, nullable=False),
+    _given("version", Integer),
+    _given("state", LargeBinary),
 )
 
 minutes = Table(
@@ -71,48 +87,48 @@ minutes = Table(
     Column("camera_id", String, primary_key=True),
     Column("minute", Integer, primary_key=True),  # since 1970
     Column("what", String, primary_key=True),
-    Column("count", Integer, nullable=False),
+    _given("count", Integer),
 )
 
 pictures = Table(
     "pictures",
     metadata,
     Column("event_id", String, primary_key=True),
-    Column("camera_id", String, nullable=False),
-    Column("captured_at", Float, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
-    Column("x_min", Float, nullable=False),
-    Column("y_min", Float, nullable=False),
-    Column("x_max", Float, nullable=False),
-    Column("y_max", Float, nullable=False),
-    Column("faces_hidden", Boolean, nullable=False),
-    Column("jpeg", LargeBinary, nullable=False),
+    _given("camera_id", String),
+    _given("captured_at", Float),
+    _given("width", Integer),
+    _given("height", Integer),
+    _given("x_min", Float),
+    _given("y_min", Float),
+    _given("x_max", Float),
+    _given("y_max", Float),
+    _given("faces_hidden", Boolean),
+    _given("jpeg", LargeBinary),
     Index("pictures_by_time", "captured_at"),
 )
 
 marks = Table(
     "marks",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("event_id", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("author", String, nullable=False),
-    Column("marked_at", Float, nullable=False),
+    _numbered(),
+    _given("event_id", String),
+    _given("kind", String),
+    _given("text", Text),
+    _given("author", String),
+    _given("marked_at", Float),
     Index("marks_by_event", "event_id"),
 )
 
 outbox = Table(
     "outbox",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    _numbered(),
     Column("key", String, nullable=False, unique=True),
-    Column("subscription", String, nullable=False),
-    Column("event_id", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("at", Float, nullable=False),
-    Column("json", Text, nullable=False),
+    _given("subscription", String),
+    _given("event_id", String),
+    _given("state", String),
+    _given("at", Float),
+    _given("json", Text),
     Column("delivery", String),
     Index("outbox_by_delivery", "delivery"),
     Index("outbox_by_event", "event_id"),
@@ -122,19 +138,19 @@ outbox = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    _numbered(),
     Column("key", String, nullable=False, unique=True),
-    Column("subscription", String, nullable=False),
-    Column("camera_id", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("calls", Boolean, nullable=False),
-    Column("made_at", Float, nullable=False),
-    Column("tried_from", Float, nullable=False),
-    Column("state", String, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("due_at", Float, nullable=False),
+    _given("subscription", String),
+    _given("camera_id", String),
+    _given("kind", String),
+    _given("calls", Boolean),
+    _given("made_at", Float),
+    _given("tried_from", Float),
+    _given("state", String),
+    _given("attempts", Integer),
+    _given("due_at", Float),
     Column("done_at", Float),
-    Column("error", Text, nullable=False),
+    _given("error", Text),
     Index("deliveries_by_state", "state", "subscription"),
     Index("deliveries_by_group", "subscription", "camera_id", "kind", "made_at"),
     sqlite_autoincrement=True,
@@ -144,10 +160,10 @@ channels = Table(
     "channels",
     metadata,
     Column("subscription", String, primary_key=True),
-    Column("sent", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("failing", Boolean, nullable=False),
+    _given("sent", Integer),
+    _given("failures", Integer),
+    _given("failing", Boolean),
     Column("last_success_at", Float),
     Column("last_failure_at", Float),
-    Column("last_error", Text, nullable=False),
+    _given("last_error", Text),
 )

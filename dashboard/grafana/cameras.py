@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dashboard.grafana.board import CAMERA, Board, Row
 from dashboard.grafana.panels import (
     GREEN,
+    LIMITS,
     ORANGE,
     RED,
     STATE_COLOURS,
@@ -18,6 +19,7 @@ from dashboard.grafana.panels import (
     colored,
     columns,
     lines,
+    shares,
     stat,
     table,
     timeline,
@@ -103,7 +105,7 @@ def _state(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(f"max by (camera_id) (maskwatch_camera_last_frame_age_seconds{{{CAMERA}}})", "{{camera_id}}"),
             unit="s",
             steps=age,
-            custom={"thresholdsStyle": {"mode": "dashed"}},
+            custom=LIMITS,
             links=(PAGE_LINK,),
         ),
         table(
@@ -147,15 +149,12 @@ def _frames(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             decimals=0,
             interval="1m",
         ),
-        lines(
+        shares(
             "Share of frames dropped",
             "Of the frames captured in ten minutes, those not judged. Above the dashed line an alert rings.",
             Query(f'camera:maskwatch_frames_dropped:ratio{{{CAMERA}, window="10m"}}', "{{camera_id}}"),
-            unit="percentunit",
-            lowest=0,
-            highest=1,
             steps=dropped,
-            custom={"thresholdsStyle": {"mode": "dashed"}},
+            custom=LIMITS,
         ),
         bars(
             "Reconnects",
@@ -175,7 +174,7 @@ def _picture(limits: Mapping[str, float]) -> tuple[Panel, ...]:
     known = Steps(RED, ((limits["coverage_low"], ORANGE), (0.75, GREEN)))
     faces = f"increase(maskwatch_faces_total{{{CAMERA}"
     return (
-        lines(
+        shares(
             "Faces of which nothing can be said",
             "Share of the faces found that are too small, turned away, hidden or doubtful. Near one all day: move "
             "the camera, or its light.",
@@ -184,23 +183,17 @@ def _picture(limits: Mapping[str, float]) -> tuple[Panel, ...]:
                 f"  / (sum by (camera_id) ({faces}}}[$__rate_interval])) > 0)",
                 "{{camera_id}}",
             ),
-            unit="percentunit",
             width=8,
-            lowest=0,
-            highest=1,
             interval="1m",
             links=(PAGE_LINK,),
         ),
-        lines(
+        shares(
             "Coverage",
             "Share of the people of the last 15 minutes of whom something could be said.",
             Query(f"max by (camera_id) (maskwatch_coverage_ratio{{{CAMERA}}})", "{{camera_id}}"),
-            unit="percentunit",
             width=8,
-            lowest=0,
-            highest=1,
             steps=known,
-            custom={"thresholdsStyle": {"mode": "dashed"}},
+            custom=LIMITS,
         ),
         lines(
             "Faces that never move",
@@ -221,7 +214,7 @@ def _picture(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             interval="1m",
             overrides=tuple(colored(state, color) for state, color in STATE_COLOURS.items()),
         ),
-        lines(
+        shares(
             "Frames in which nothing moved",
             "Share of the frames that the motion gate answered without a look at the models; 0 where it is off.",
             Query(
@@ -229,8 +222,5 @@ def _picture(limits: Mapping[str, float]) -> tuple[Panel, ...]:
                 f"  / (sum by (camera_id) (rate(maskwatch_frames_observed_total{{{CAMERA}}}[$__rate_interval])) > 0)",
                 "{{camera_id}}",
             ),
-            unit="percentunit",
-            lowest=0,
-            highest=1,
         ),
     )

@@ -18,8 +18,9 @@ from dashboard.grafana.panels import (
     bars,
     colored,
     columns,
-    lines,
+    dashed,
     on,
+    shares,
     stat,
     table,
     value_map,
@@ -137,7 +138,7 @@ def _now(rates: Steps, known: Steps) -> tuple[Panel, ...]:
 def _trend() -> tuple[Panel, ...]:
     band = {"custom__lineWidth": 0}
     return (
-        lines(
+        shares(
             "Compliance of the site, with its interval",
             "The line is the masked share over the time chosen above, up to each moment; the band is where it "
             "lies with a probability of 95 %. A wide band means few people. Dashed: the target. Gaps: nobody came "
@@ -146,27 +147,21 @@ def _trend() -> tuple[Panel, ...]:
             Query(f"site:maskwatch_compliance:lower{{{SITE}, {WINDOW}}}", "at least"),
             Query(f"site:maskwatch_compliance:ratio{{{SITE}, {WINDOW}}}", "compliance"),
             TARGET,
-            unit="percentunit",
-            lowest=0,
-            highest=1,
             height=9,
             overrides=(
                 colored("at most", "blue", custom__fillBelowTo="at least", custom__fillOpacity=18, **band),
                 colored("at least", "blue", **band),
                 colored("compliance", "blue", custom__lineWidth=3),
-                _dashed("target"),
+                dashed("target", "text"),
             ),
         ),
-        lines(
+        shares(
             "Compliance per camera",
             "The same for each chosen camera, without its band: see the table for how sure each is.",
             Query(f"camera:maskwatch_compliance:ratio{{{CAMERA}, {WINDOW}}}", "{{camera_id}}"),
             TARGET,
-            unit="percentunit",
-            lowest=0,
-            highest=1,
             height=9,
-            overrides=(_dashed("target"),),
+            overrides=(dashed("target", "text"),),
             links=(Link("${__field.labels.camera_id} on the page", CAMERA_PAGE + "${__field.labels.camera_id}"),),
         ),
     )
@@ -235,15 +230,12 @@ def _people(known: Steps) -> tuple[Panel, ...]:
             decimals=0,
             links=(Link("Events of the camera on the page", "${page}/events?camera=${__field.labels.camera_id}"),),
         ),
-        lines(
+        shares(
             "Coverage",
             "Share of the people seen of whom something could be said, per camera. A camera that stays low sees "
             "faces too small, too dark or from the side: its page says why.",
             Query(f"camera:maskwatch_coverage:ratio{{{CAMERA}, {WINDOW}}}", "{{camera_id}}"),
-            unit="percentunit",
             width=8,
-            lowest=0,
-            highest=1,
             steps=known,
         ),
         table(
@@ -282,7 +274,3 @@ def _share(steps: Steps) -> Json:
         "thresholds": steps.to_json(),
         "custom__cellOptions": {"type": "color-text"},
     }
-
-
-def _dashed(name: str) -> Json:
-    return colored(name, "text", custom__lineStyle={"fill": "dash", "dash": [8, 8]}, custom__lineWidth=1)

@@ -55,6 +55,8 @@ class Steps:
 
 
 PLAIN = Steps(BLUE)
+LIMITS: Json = {"thresholdsStyle": {"mode": "dashed"}}
+"""Has curves show their steps as dashed lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,11 @@ def lines(title: str, about: str, *queries: Query, unit: str, width: int = 12, *
     return Panel("timeseries", title, about, queries, unit, width, custom=custom, options=options, **more)
 
 
+def shares(title: str, about: str, *queries: Query, **more: Any) -> Panel:
+    """Build curves of shares, from nothing to all."""
+    return lines(title, about, *queries, unit="percentunit", lowest=0, highest=1, **more)
+
+
 def bars(title: str, about: str, *queries: Query, unit: str, width: int = 12, **more: Any) -> Panel:
     """Build stacked bars over time, one for each interval."""
     custom = {"drawStyle": "bars", "lineWidth": 0, "fillOpacity": 80, "stacking": {"mode": "normal", "group": "A"}}
@@ -249,6 +256,11 @@ def on(name: str, **properties: Any) -> Json:
     """Let one series or column look different: `on("lower", custom__lineWidth=0)`."""
     changed = [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]
     return {"matcher": {"id": "byName", "options": name}, "properties": changed}
+
+
+def dashed(name: str, color: str = GREY) -> Json:
+    """Draw one series thin and dashed: a limit, or what others are compared with."""
+    return colored(name, color, custom__lineStyle={"fill": "dash", "dash": [8, 8]}, custom__lineWidth=1)
 
 
 def colored(name: str, color: str, **properties: Any) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dashboard.grafana.board import CAMERA, SITE, Board, Row
 from dashboard.grafana.panels import (
     GREEN,
-    GREY,
+    LIMITS,
     ORANGE,
     RED,
     Link,
@@ -17,9 +17,11 @@ from dashboard.grafana.panels import (
     bars,
     colored,
     columns,
+    dashed,
     heat,
     lines,
     on,
+    shares,
     stat,
     table,
     value_map,
@@ -140,7 +142,7 @@ def _latency(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             unit="s",
             width=18,
             steps=Steps(GREEN, ((limits["latency_s"], RED),)),
-            custom={"thresholdsStyle": {"mode": "dashed"}},
+            custom=LIMITS,
             overrides=tuple(colored(of, color) for _, of, color in quantiles),
         ),
         *maps,
@@ -207,7 +209,7 @@ def _machines(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             Query(f"max(maskwatch_bus_cap_bytes{{{SITE}}}) > 0", "cap"),
             unit="bytes",
             width=8,
-            overrides=(_dashed("cap"),),
+            overrides=(dashed("cap"),),
         ),
         lines(
             "Store",
@@ -216,17 +218,14 @@ def _machines(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             unit="bytes",
             width=8,
         ),
-        lines(
+        shares(
             "Disk left",
             "Share of the disk with the data directory that is free. Below the dashed line an alert rings; at "
             "zero no event can be stored.",
             Query(f"min(maskwatch_disk_free_bytes{{{SITE}}} / (maskwatch_disk_size_bytes{{{SITE}}} > 0))", "free"),
-            unit="percentunit",
             width=8,
-            lowest=0,
-            highest=1,
             steps=Steps(RED, ((free, GREEN),)),
-            custom={"thresholdsStyle": {"mode": "dashed"}},
+            custom=LIMITS,
         ),
         table(
             "Workers and versions",
@@ -294,7 +293,7 @@ def _ledger() -> tuple[Panel, ...]:
             unit="none",
             decimals=0,
             width=8,
-            overrides=(colored("dropped", ORANGE), colored("lost", RED), _dashed("captured")),
+            overrides=(colored("dropped", ORANGE), colored("lost", RED), dashed("captured")),
         ),
         bars(
             "What did not fit",
@@ -352,7 +351,3 @@ def _channels(limits: Mapping[str, float]) -> tuple[Panel, ...]:
             decimals=0,
         ),
     )
-
-
-def _dashed(name: str) -> Json:
-    return colored(name, GREY, custom__lineStyle={"fill": "dash", "dash": [8, 8]}, custom__lineWidth=1)
