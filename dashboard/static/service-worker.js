@@ -13,6 +13,7 @@ self.addEventListener("activate", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  if (event.request.mode !== "navigate") return;
-  event.respondWith(fetch(event.request).catch(() => caches.match("/static/offline.html")));
+  const { mode, url } = event.request;
+  if (mode === "navigate") event.respondWith(fetch(event.request).catch(() => caches.match("/static/offline.html")));
+  else if (OFFLINE.includes(new URL(url).pathname)) event.respondWith(fetch(event.request).catch(() => caches.match(url)));
 });

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DOCS = ROOT / "docs"
 WIDE = {"width": 1280, "height": 800}
+QUIET_TRIES = 12
 QUALITY = 82  # of WebP: letters stay clean, a page is some 40 KB
 BUSY = {7: 14, 8: 40, 9: 22, 11: 18, 12: 48, 13: 36, 16: 20, 17: 44, 18: 9}
 """People by hour of yesterday."""
@@ -92,13 +93,23 @@ def take(page: Page, name: str, *, whole: bool = False) -> None:
     print(f"docs/{name}.webp: {(DOCS / f'{name}.webp').stat().st_size // 1024} KB")
 
 
+def watch_the_wall(page: Page, url: str) -> None:
+    """Wait for a wall with an episode and without troubles of this machine, which would be in nobody's picture."""
+    for _ in range(QUIET_TRIES):
+        page.goto(url)
+        page.wait_for_selector(".tile[data-camera=lobby] .picture.is-live", timeout=60_000)
+        page.wait_for_selector(".tile[data-camera=back-door][data-state=offline]", timeout=60_000)
+        page.wait_for_selector("#open li[data-event]:has-text('lobby')", timeout=120_000)
+        if page.locator(".episodes li:has-text('Service degraded')").count() == 0:
+            return
+        page.wait_for_timeout(10_000)
+    raise SystemExit("This machine is too busy: the wall says that the service is degraded.")
+
+
 def photograph(browser: Browser, url: str) -> None:
     """Go through the pages as a safety lead does."""
     page = browser.new_page(viewport=WIDE, color_scheme="dark")  # type: ignore[arg-type]
-    page.goto(url)
-    page.wait_for_selector(".tile[data-camera=lobby] .picture.is-live", timeout=60_000)
-    page.wait_for_selector(".tile[data-camera=back-door][data-state=offline]", timeout=60_000)
-    page.wait_for_selector("#open li[data-event]:has-text('lobby')", timeout=120_000)
+    watch_the_wall(page, url)
     take(page, "page-wall")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
     page.goto(f"{url}/reports?from={yesterday}T06:00&to={yesterday}T20:00&by=hour")

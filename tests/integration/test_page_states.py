@@ -223,3 +223,20 @@ def test_what_somebody_writes_of_an_event_stays(contents: Served, browser: Brows
     page.keyboard.type("painters")
     assert page.input_value(".marking input") == "a visit of painters"
     page.close()
+
+
+def test_it_is_installed_as_an_app_and_says_when_it_is_cut_off(browser: Browser, address: str) -> None:
+    """Nothing but a private window keeps a browser from installing it; without its server it says so, in its look."""
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(address)
+    page.evaluate("navigator.serviceWorker.ready")
+    asked = context.new_cdp_session(page)
+    assert asked.send("Page.getAppManifest")["errors"] == []
+    errors = asked.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert {each["errorId"] for each in errors} <= {"in-incognito"}
+    context.set_offline(True)
+    page.goto(address)
+    assert "cannot be reached" in page.inner_text("h1")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+    context.close()
