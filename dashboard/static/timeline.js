@@ -10,6 +10,7 @@ const ROWS = [
 ];
 const NARROW = 480; // pixels: fewer hours are written there
 const TALL = 26;
+const EDGE = 20; // half of what an hour takes, in pixels
 const PADDING = 16; // of the panel around it
 const SPANS_SAID = 6;
 
@@ -46,6 +47,7 @@ export function drawDay(place, events, unwatched, from, to) {
   }
   const apart = width < NARROW ? 21600 : 10800;
   for (let at = Math.ceil(from / apart) * apart; at < to; at += apart) {
+    if (Math.min(x(at), width - x(at)) < EDGE) continue; // it would be cut off
     drawing.append(svg("text", { x: x(at), y: 2 * TALL + 14, class: "hour", "text-anchor": "middle" }, timeText(at).slice(-8, -3)));
   }
   const listed = events.slice(0, 8).map((event) =>

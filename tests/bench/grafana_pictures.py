@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import cv2
 from playwright.sync_api import TimeoutError, sync_playwright  # noqa: A004
 
 from dashboard.grafana.__main__ import written
@@ -40,16 +41,41 @@ if TYPE_CHECKING:
 
 SOURCES = Path(__file__).parent / "grafana"
 CLIP = ROOT / "ingest" / "demo" / "lobby.mp4"
+BARE_S = (5.5, 13.5)
+"""From when to when the clip's visitor wears none."""
 HOUR_S = 3600
 WEEKS = 4
 DAYTIME = {7: 14, 8: 40, 9: 22, 10: 9, 11: 18, 12: 48, 13: 36, 14: 12, 15: 11, 16: 20, 17: 44, 18: 9}
 """People by hour of a made-up working day."""
 
 
-def settings(port: int) -> str:
-    """Return cameras that are busy, quiet, frozen for a while, flaky and cut off, and two subscribers."""
+def cut_masked(output: Path) -> None:
+    """Write the parts of the demo's clip in which the visitor comes and leaves with a mask, as a clip of their own."""
+    film = cv2.VideoCapture(str(CLIP))
+    fps = film.get(cv2.CAP_PROP_FPS)
+    size = int(film.get(cv2.CAP_PROP_FRAME_WIDTH)), int(film.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    written_to = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+    number = 0
+    while True:
+        done, image = film.read()
+        if not done:
+            break
+        if not BARE_S[0] <= number / fps < BARE_S[1]:
+            written_to.write(image)
+        number += 1
+    written_to.release()
+
+
+def settings(port: int, masked: Path) -> str:
+    """Return cameras that are busy, quiet, frozen for a while, stuck again and again, cut off, and two subscribers.
+
+    Args:
+        port: of the subscriber who answers.
+        masked: a clip with a visitor who wears a mask.
+    """
     return (
         f"cameras:\n  - {{id: lobby, source: '{CLIP}', loop: true}}\n  - {{id: gate, source: '{CLIP}', loop: true}}\n"
+        f"  - {{id: canteen, source: '{masked}', loop: true}}\n"
         "  - {id: corridor, source: 'scripted:still*80,frozen*60,still'}\n"
         "  - {id: yard, source: 'scripted:moving*45,hang'}\n  - {id: dock, source: 'rtsp://127.0.0.1:9/live'}\n"
         f"subscriptions:\n  - {{name: guard, to: 'http://127.0.0.1:{port}/', webhook: {{unsigned: true}}}}\n"
@@ -168,7 +194,8 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         invent_weeks(folder / "prometheus" / "data", time.time())
         port = stack.enter_context(subscriber())
-        running = stack.enter_context(Stack(folder, settings(port)))
+        cut_masked(folder / "masked.mp4")
+        running = stack.enter_context(Stack(folder, settings(port, folder / "masked.mp4")))
         target = urlsplit((running.data / "run" / "metrics.url").read_text()).netloc
         prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", target))
         begun = time.time()
