@@ -27,6 +27,7 @@ from training.occluders import (
     hide_face,
     hold_to_mouth,
     occlude,
+    stand_near,
 )
 
 if TYPE_CHECKING:
@@ -36,14 +37,18 @@ if TYPE_CHECKING:
     from training.crops import Points
     from training.drawn_masks import Random
 
-ROTATION = 14.0  # degrees: standard deviation of a head's tilt
-FURTHEST_ROTATION = 50.0  # degrees; a sixth of the crops is turned evenly up to it
+ROTATION = 17.0  # degrees: standard deviation of a head's tilt
+FURTHEST_ROTATION = 55.0  # degrees; a quarter of the crops is turned evenly up to it
 SHIFT = 0.045  # of the crop's side: standard deviation of the detector's boxes about the labelled ones
 SCALE = 0.09  # the same, of the logarithm of their size
 DRAWING_SIDE = 128  # pixels below which a patch is enlarged before something is drawn on it
 
 WORN = ((draw_scarf, 0.12), (draw_foreground, 0.07), (draw_headwear, 0.1), (draw_glasses, 0.12), (draw_visor, 0.06))
 """What may be on or before anybody's head, and the share of faces that get it."""
+
+COMPANY = 0.22
+"""Share of faces beside which, or before whose chin, somebody else's head is: in crowds that is most of them, and a
+bare face with a mask in its crop is no badly worn mask."""
 
 
 class Sampler:
@@ -93,6 +98,10 @@ class Sampler:
         for draw, share in WORN:
             if chance(random, share):
                 patch = draw(patch, landmarks, random)
+        if chance(random, COMPANY):
+            _, other, others = self._with_landmarks("mask" if chance(random, 0.6) else "no_mask", random)
+            # A mask at the chin must not vanish behind somebody's head: the crop would still be called worn wrong.
+            patch = stand_near(patch, landmarks, other, others, random, before=label != "incorrect")
         if chance(random, 0.08):
             patch = occlude(patch, random)
         return self._finish(patch, sample, random), index
@@ -151,7 +160,7 @@ def place(patch: Image, random: Random, size: int, push: tuple[float, float] = (
     """
     side = patch.shape[0]
     degrees = random.normal(0, ROTATION)
-    if chance(random, 1 / 6):
+    if chance(random, 1 / 4):
         degrees = random.uniform(-FURTHEST_ROTATION, FURTHEST_ROTATION)
     angle = np.radians(degrees)
     scale = np.exp(np.clip(random.normal(0, SCALE), -0.25, 0.25))

@@ -127,7 +127,7 @@ def evaluate(question: Question, track: Track = iter) -> Table:
         "settings": settings,
         "revision": revision(),
         **tables(scorings[0], settings.get("unknown_below")),
-        "cost": cost(pipeline, answers[0].classifier) if pipeline and answers[0].classifier else {},
+        "cost": _cost(question, answers[0].classifier),
     }
     if question.other:
         report["comparison"] = {
@@ -190,13 +190,14 @@ class _Answers:
     classifier: Classifier | None = None  # None for lines
 
 
-def _open_pipeline(question: Question) -> MaskPipeline:
+def _open_pipeline(question: Question, threads: int = 0) -> MaskPipeline:
     """Open the product with the first side's model; where that is a peer or lines, the shipped one finds the faces."""
     settings = DetectorSettings(
         face_model=question.face,
         mask_model=question.side.model if question.side.is_own else "",
         face_score=question.face_score or (STREAM_SCORE if question.stream else STILL_FACE_SCORE),
         provider=question.provider,
+        threads=threads,
     )
     return open_pipeline(settings, stills=not question.stream)[0]
 
@@ -235,10 +236,17 @@ def _settings(question: Question, pipeline: MaskPipeline | None, classifier: Cla
     }
 
 
+def _cost(question: Question, classifier: Classifier | None) -> Table:
+    if classifier is None:
+        return {}
+    alone = _open_pipeline(question, threads=1)
+    return cost(alone, OwnClassifier(alone.judge, alone.thresholds) if question.side.is_own else classifier)
+
+
 def cost(pipeline: MaskPipeline, classifier: Classifier) -> Table:
     """Return what a face and a picture cost on this machine, in wall-clock and processor milliseconds.
 
-    The processor's time is what energy follows; it counts all threads.
+    Both are meant to be opened for one thread. The processor's time is what energy follows; it counts all threads.
     """
     random = np.random.default_rng(0)
     picture = random.integers(0, 255, (384, 640, 3)).astype(np.uint8)

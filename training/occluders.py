@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from training.drawn_masks import Alpha, Random
 
 SKIN = np.array([110, 150, 200])  # BGR of a hand in middling light
+HEAD, HEAD_MIDDLE = np.array([1.2, 1.6]), 0.45  # half axes of a head's oval with its hair, and its middle
 
 
 def draw_beard(patch: Image, landmarks: Points, random: Random) -> Image:
@@ -55,6 +56,44 @@ def draw_foreground(patch: Image, landmarks: Points, random: Random) -> Image:
     colour = SKIN * random.uniform(0.4, 1.1) if chance(random, 0.2) else random.uniform(5, 70, 3)
     outline = [*dome, [u - wide, 4], [u + wide, 4]]
     return _paint(patch, face_frame(landmarks), outline, colour, random, rough=0.35)
+
+
+def stand_near(
+    patch: Image, landmarks: Points, other: Image, other_landmarks: Points, random: Random, *, before: bool
+) -> Image:
+    """Return the patch with somebody else's head in it, as in a crowd; the nose stays free.
+
+    Args:
+        patch: P x P x 3, uint8, BGR.
+        landmarks: of its face, 5 x 2 in its pixels.
+        other: whose head it is, P x P x 3, with a mask or without.
+        other_landmarks: of that face.
+        random: decides everything.
+        before: the head may also be before chin and mouth, and not only beside the face.
+    """
+    frame, other_frame, side = face_frame(landmarks), face_frame(other_landmarks), patch.shape[0]
+    scale = random.uniform(0.7, 1.3)
+    if before and chance(random, 0.55):
+        if chance(random, 0.4):  # most who stand before somebody show their hair
+            other = hide_face(other, other_landmarks, random)
+        place = np.array([random.normal(0, 0.8), random.uniform(1.2, 1.8) + 1.1 * scale])
+    else:
+        place = np.array(
+            [random.choice([-1, 1]) * random.uniform(1.0, 1.9) * (0.5 + 0.5 * scale), random.normal(0.7, 0.6)]
+        )
+    angle = random.normal(0, 0.15)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    around = [[HEAD[0] * np.cos(a), HEAD_MIDDLE + HEAD[1] * np.sin(a)] for a in np.linspace(0, 2 * np.pi, 24)]
+    oval = (np.array(around) - [0, HEAD_MIDDLE]) @ turn.T + place
+    nose = np.linalg.solve(turn, np.array([0, 0.6]) - place) / HEAD
+    if np.hypot(*nose) < 1.25:
+        return patch
+    corners = np.array([[-1, 0], [1, 0], [0, 1.5]], np.float32)
+    target = ((corners - [0, HEAD_MIDDLE]) @ turn.T + place).astype(np.float32)
+    matrix = cv2.getAffineTransform(other_frame.to_pixels(corners), frame.to_pixels(target))
+    moved = cv2.warpAffine(other, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alpha = filled(side, frame.to_pixels(oval), random.uniform(0.5, 2.5))
+    return blend(patch, moved.astype(np.float32), alpha)
 
 
 def draw_headwear(patch: Image, landmarks: Points, random: Random) -> Image:

@@ -72,7 +72,8 @@ def quantise(model: Path, calibration: Bytes, crops: Bytes, truths: npt.NDArray[
             op_types_to_quantize=QUANTISED,
             per_channel=True,
             activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QUInt8,  # signed weights overflow in 16 bits on processors without VNNI
+            weight_type=QuantType.QInt8,  # a quarter faster than unsigned ones on processors without VNNI,
+            reduce_range=True,  # where signed weights of more than 7 bits would overflow in 16 bits
             calibrate_method=CalibrationMethod.MinMax,
         )
         contract = Engine(model=model, provider="cpu").contract

@@ -4,7 +4,8 @@
 
 MobileNetV2 without its top takes pictures of any size, so one run's weights are tried at several; a size other than the
 run's own was not trained for and may be a little better than it looks. All models judge the same faces, found once, and
-are timed in turn, one crop at a time on one thread, so that a noisy machine treats them alike.
+are timed in turn, one crop at a time on one thread, so that a noisy machine treats them alike; counted is the
+processor's time, which does not grow while others run.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Row:
     precision: str
     trained: bool  # for this size
     figures: Mapping[str, Any]
-    ms: float  # a face on one thread, median
+    ms: float  # of the processor for a face on one thread, median
     content: int  # bytes
 
 
@@ -126,14 +127,14 @@ def measure(run: Path, data: Path, split: str, sizes: Sequence[int] = SIZES) -> 
 
 
 def _milliseconds(engines: Sequence[Engine]) -> list[float]:
-    """Return the median time of one crop of each engine, asked in turn."""
+    """Return the median processor time in milliseconds of one crop of each engine, asked in turn."""
     crops = [np.zeros((1, engine.contract.input_size, engine.contract.input_size, 3), np.uint8) for engine in engines]
     spent: list[list[float]] = [[] for _ in engines]
     for _ in range(ROUNDS):
         for engine, crop, times in zip(engines, crops, spent, strict=True):
-            began = time.perf_counter()
+            began = time.thread_time()
             engine.run({engine.input_name: crop})
-            times.append(1000 * (time.perf_counter() - began))
+            times.append(1000 * (time.thread_time() - began))
     return [statistics.median(each) for each in spent]
 
 

@@ -26,6 +26,7 @@ from training.occluders import (
     hide_face,
     hold_to_mouth,
     occlude,
+    stand_near,
 )
 
 SIZE = 112
@@ -199,6 +200,29 @@ def test_somebody_in_front_leaves_the_nose(seed: int) -> None:
     behind = draw_foreground(patch, LANDMARKS, np.random.default_rng(seed))
     assert changed(patch, behind, face_frame(LANDMARKS).to_pixels([[0, 0.5]])[0], 2) < 4
     assert not np.array_equal(patch, behind)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_somebody_near_leaves_the_nose_and_is_seen(*, before: bool) -> None:
+    """In a crowd a bare face has other heads in its crop, and keeps its class."""
+    patch, other = make_patch(), 255 - make_patch()
+    near = [
+        stand_near(patch, LANDMARKS, other, LANDMARKS, np.random.default_rng(seed), before=before) for seed in range(12)
+    ]
+    nose = face_frame(LANDMARKS).to_pixels([[0, 0.5]])[0]
+    assert all(changed(patch, each, nose, 2) < 8 for each in near)
+    assert sum(not np.array_equal(patch, each) for each in near) > 4
+
+
+def test_nobody_stands_before_the_chin_unless_asked() -> None:
+    """A mask at the chin stays in sight."""
+    patch, chin = make_patch(), face_frame(LANDMARKS).to_pixels([[0, 1.5]])[0]
+    makes = [np.random.default_rng(seed) for seed in range(24)]
+    covered = [
+        changed(patch, stand_near(patch, LANDMARKS, 255 - patch, LANDMARKS, each, before=False), chin, 2) > 40
+        for each in makes
+    ]
+    assert sum(covered) <= 4
 
 
 def test_a_visor_lets_the_face_through() -> None:
