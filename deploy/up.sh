@@ -8,9 +8,11 @@ if [ ! -f cameras.yaml ]; then
   exit 2
 fi
 ./secrets.sh
-image=${MASKWATCH_IMAGE:-maskwatch:cpu}
-docker image inspect "$image" > /dev/null 2>&1 \
-  || docker build -f Dockerfile -t "$image" --build-arg REVISION="$(git rev-parse --short HEAD 2> /dev/null || echo unknown)" ..
+[ ! -f .env ] || in_file=$(sed -n 's/^MASKWATCH_IMAGE=//p' .env)
+image=${MASKWATCH_IMAGE:-${in_file:-maskwatch:cpu}}
+if [ "$image" = maskwatch:cpu ]; then  # what has not changed since the last time is not built again
+  docker build -f Dockerfile -t "$image" --build-arg REVISION="$(git rev-parse --short HEAD 2> /dev/null || echo unknown)" ..
+fi
 if [ ! -s secrets/page_password_hash ] || [ secrets/page_password -nt secrets/page_password_hash ]; then
   password=$(cat secrets/page_password)
   printf '%s\n%s\n' "$password" "$password" | docker run --rm -i "$image" dashboard --hash-password 2> /dev/null \

@@ -197,16 +197,20 @@ def test_from_a_fresh_clone_to_a_running_site(tmp_path: Path) -> None:
     assert "copy deploy/cameras.example.yaml" in refused.stderr
     shutil.copy(folder / "cameras.example.yaml", folder / "cameras.yaml")
     program = Path(sys.executable).with_name("maskwatch")
-    answers = f'case "$1" in image) exit 1;; run) exec "{program}" dashboard --hash-password;; esac'
+    answers = f'case "$1" in run) exec "{program}" dashboard --hash-password;; esac'
     asked = run_beside(tmp_path, "docker", answers, folder / "up.sh", "--scale", "detector=2")
-    assert [line.split()[0] for line in asked] == ["image", "build", "run", "compose"]
-    assert asked[1].startswith("build -f Dockerfile -t maskwatch:cpu --build-arg REVISION=")
-    assert asked[2] == "run --rm -i maskwatch:cpu dashboard --hash-password"
-    assert asked[3] == "compose -f compose.yaml up -d --remove-orphans --scale detector=2"
+    assert [line.split()[0] for line in asked] == ["build", "run", "compose"]
+    assert asked[0].startswith("build -f Dockerfile -t maskwatch:cpu --build-arg REVISION=")
+    assert asked[1] == "run --rm -i maskwatch:cpu dashboard --hash-password"
+    assert asked[2] == "compose -f compose.yaml up -d --remove-orphans --scale detector=2"
     hashed, password = (folder / "secrets" / name for name in ("page_password_hash", "page_password"))
     assert PasswordHasher().verify(hashed.read_text().strip(), password.read_text())
     again = run_beside(tmp_path, "docker", "", folder / "up.sh")
-    assert [line.split()[0] for line in again] == ["image", "compose"]
+    assert [line.split()[0] for line in again] == ["build", "compose"]  # an upgrade is the same command
+    (folder / ".env").write_text("MASKWATCH_IMAGE=registry.example/maskwatch:1\n")
+    (folder / "secrets" / "page_password_hash").unlink()
+    elsewhere = run_beside(tmp_path, "docker", answers, folder / "up.sh")
+    assert elsewhere[0] == "run --rm -i registry.example/maskwatch:1 dashboard --hash-password"
 
 
 def run_beside(folder: Path, name: str, body: str, *command: str | Path) -> list[str]:
