@@ -223,8 +223,8 @@ def _clips(clips: Report | None) -> str:
         return "## On film\n\nNot measured for this card.\n"
     lines = [
         (
-            "## On film\n\nTwelve clips that it never saw, faces with known truth, single pictures without the "
-            "service's memory:\n"
+            "## On film\n\nTwelve clips that it never saw, faces of 14 pixels and more with known truth, single "
+            "pictures without the service's memory (a camera's `min_face_px` is 24 unless it is set):\n"
         ),
         "| clip | faces | right | judged | longest wrong no_mask |\n|---|---|---|---|---|",
     ]
@@ -308,7 +308,7 @@ def _cost(report: Report) -> str:
     if not report.get("cost"):
         return ""
     lines = [
-        "## Cost\n\nOn a shared 2-core x86-64 machine, all threads.\n",
+        "## Cost\n\nOn a shared machine with 2 x86-64 cores; the processor's time is that of all threads.\n",
         "| what | ms | processor ms |\n|---|---|---|",
     ]
     lines += [f"| {name} | {row['ms']:.2f} | {row['processor ms']:.2f} |" for name, row in report["cost"].items()]
@@ -321,7 +321,8 @@ def _reproduce(run: Report | None, commands: Sequence[str]) -> str:
     if run is not None:
         lines.append(
             f"\nThe training took {run['seconds'] / 60:.0f} minutes on two shared cores, from data with the "
-            f"fingerprint `{run['fingerprint']}` and code of revision `{run['revision']}`."
+            f"fingerprint `{run['fingerprint']}` and code of revision `{run['revision']}`. The commands "
+            "run today's recipe; that revision has the one that made this model."
         )
     return "\n".join(lines) + "\n"
 

@@ -27,12 +27,15 @@ def written(page: str = PAGE) -> Iterator[tuple[str, str]]:
         yield f"{name}.json", json.dumps(board.to_json(page), indent=1) + "\n"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Write all files."""
     parser = argparse.ArgumentParser(description="Write the Grafana dashboards of maskwatch as JSON.")
     parser.add_argument("--page", default=PAGE, help="address of maskwatch's web page, for links (%(default)s)")
-    parser.add_argument("--output", type=Path, default=HERE, help="folder to write to (%(default)s)")
-    chosen = parser.parse_args()
+    parser.add_argument(
+        "--output", type=Path, default=HERE, help="folder to write to, made if it is not there (%(default)s)"
+    )
+    chosen = parser.parse_args(arguments)
+    chosen.output.mkdir(parents=True, exist_ok=True)
     for name, text in written(chosen.page):
         (chosen.output / name).write_text(text)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aggregator.pipeline_health import Trouble
-from dashboard.grafana.__main__ import HERE, written
+from dashboard.grafana.__main__ import HERE, main, written
 from dashboard.grafana.board import WINDOWS
 from dashboard.grafana.thresholds import thresholds
 from dashboard.handbook import chapter
@@ -161,3 +161,11 @@ def test_what_is_not_exported_is_noticed(expr: str, why: str) -> None:
 def test_words_for_troubles_are_the_code_s() -> None:
     """The reasons that dashboards explain are those that the service knows."""
     assert set(TROUBLES) == {each.value for each in Trouble}
+
+
+def test_dashboards_are_written_for_another_page(tmp_path: Path) -> None:
+    """Into a folder that need not be there; their links lead to that page."""
+    main(["--page", "https://masks.example.org", "--output", str(tmp_path / "boards" / "maskwatch")])
+    files = sorted((tmp_path / "boards" / "maskwatch").iterdir())
+    assert [file.name for file in files] == sorted(BOARDS)
+    assert all("https://masks.example.org" in file.read_text() for file in files)
