@@ -120,7 +120,7 @@ class Hub:
             self._tell_beat(self._site.clock.time(), "bus")
             return
         known = self._known
-        changed = {name for name, card in look.cards.items() if known.get(name) is not card and known.get(name) != card}
+        changed = [name for name, card in look.cards.items() if known.get(name) is not card and known.get(name) != card]
         gone = set(known) - set(look.cards)
         self._known = look.cards
         for name in changed:
