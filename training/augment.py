@@ -15,7 +15,7 @@ from maskwatch.imaging import CROP_SCALE
 from training.camera import through_camera
 from training.crops import CONTEXT, Sample
 from training.datasets import UNCERTAIN
-from training.drawn_masks import chance, draw_mask, transplant_mask
+from training.drawn_masks import chance, draw_mask, face_frame, transplant_mask
 from training.occluders import (
     cover_face,
     draw_beard,
@@ -46,10 +46,16 @@ DRAWING_SIDE = 128  # pixels below which a patch is enlarged before something is
 WORN = ((draw_scarf, 0.12), (draw_foreground, 0.07), (draw_headwear, 0.1), (draw_glasses, 0.12), (draw_visor, 0.06))
 """What may be on or before anybody's head, and the share of faces that get it."""
 
+TRIES = 1000  # to find a face fit to be drawn on
+
 COMPANY = 0.22
 """Share of faces beside which, or before whose chin, somebody else's head is: in crowds that is most of them, and a
 bare face with a mask in its crop is no badly worn mask. Found by looking at what a model trained without Kaggle got
 wrong there; the shipped model was trained before it."""
+
+SIDE_FACE = 0.55
+"""Distance of the eyes, in distances from eyes to mouth, below which no wrongly worn mask is drawn: from the side, nose
+and upper edge lie where those of a mask worn right do, and drawing them taught that a masked profile is worn wrong."""
 
 
 class Sampler:
@@ -86,7 +92,8 @@ class Sampler:
         index = int(random.integers(len(self._classes)))
         label = self._classes[index]
         if label != "no_mask" and (random.random() < synthetic_shares[index] or not self._by_label[label]):
-            sample, patch, landmarks = self._with_landmarks("no_mask", random)
+            apart = SIDE_FACE if label == "incorrect" else 0.0
+            sample, patch, landmarks = self._with_landmarks("no_mask", random, eyes_apart=apart)
             patch = self._put_on(patch, landmarks, random, worn_right=label == "mask")
         else:
             sample = self._pick(label, random)
@@ -142,12 +149,13 @@ class Sampler:
         source = sources[random.choice(len(sources), p=self._shares[label])]
         return source[random.integers(len(source))]
 
-    def _with_landmarks(self, label: str, random: Random) -> tuple[Sample, Image, Points]:
-        while True:
+    def _with_landmarks(self, label: str, random: Random, *, eyes_apart: float = 0.0) -> tuple[Sample, Image, Points]:
+        for _ in range(TRIES):
             sample = self._pick(label, random)
             patch, landmarks = _enlarged(sample)
-            if landmarks is not None:
+            if landmarks is not None and face_frame(landmarks).eyes_apart >= eyes_apart:
                 return sample, patch, landmarks
+        raise ValueError(f"{TRIES} faces of class {label} are without landmarks, or all from the side.")
 
 
 def place(patch: Image, random: Random, size: int, push: tuple[float, float] = (0.0, 0.0)) -> Image:

@@ -44,6 +44,7 @@ class FaceFrame:
     down: Points  # one unit of v, pixels
     across: Points  # one unit of u, pixels
     turn: float  # how far the nose is off the middle, in units of u: 0 when seen from the front
+    eyes_apart: float  # in units of u: about 1 from the front, less from the side
 
     @property
     def unit(self) -> float:
@@ -74,7 +75,7 @@ def face_frame(landmarks: Points) -> FaceFrame:
     across = np.array([down[1], -down[0]], np.float32)
     nose = landmarks[2] - (eyes + 0.6 * down)
     turn = float(np.clip(nose @ across / length**2, -0.6, 0.6))
-    return FaceFrame(eyes, down, across, turn)
+    return FaceFrame(eyes, down, across, turn, float(abs((landmarks[1] - landmarks[0]) @ across)) / length**2)
 
 
 def draw_mask(patch: Image, landmarks: Points, random: Random, *, worn_right: bool) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from skimage.data import astronaut
 
 from maskwatch.model_contract import MASK_CLASSES
-from training.augment import Sampler, place
+from training.augment import SIDE_FACE, Sampler, place
 from training.camera import SMALLEST_MACROBLOCKS, relight, through_camera, through_h264
 from training.crops import Sample
 from training.datasets import UNCERTAIN
@@ -99,6 +100,20 @@ def test_sources_are_drawn_by_the_root_of_their_number() -> None:
     random = np.random.default_rng(3)
     sources = [sampler._pick("mask", random).source for _ in range(400)]
     assert 70 < sources.count("small") < 130
+
+
+def test_no_wrong_mask_is_drawn_onto_a_side_face() -> None:
+    """From the side nobody can tell a mask below the nose from one worn right: such a crop would teach wrongly."""
+    side = make_sample("no_mask", tint=90)
+    side = dataclasses.replace(side, landmarks=LANDMARKS.astype(np.float32) * [0.4, 1])
+    sampler = Sampler([make_sample("mask"), side, make_sample("no_mask")], MASK_CLASSES, SIZE)
+    random = np.random.default_rng(8)
+    drawn_on = [sampler._with_landmarks("no_mask", random, eyes_apart=SIDE_FACE)[0] for _ in range(30)]
+    assert not any(sample is side for sample in drawn_on)
+    assert any(sampler._with_landmarks("no_mask", random)[0] is side for _ in range(30))
+    only_sides = Sampler([make_sample("mask"), side], MASK_CLASSES, SIZE)
+    with pytest.raises(ValueError, match="from the side"):
+        only_sides._with_landmarks("no_mask", random, eyes_apart=SIDE_FACE)
 
 
 def test_every_crop_has_the_shape_of_the_input() -> None:
