@@ -58,7 +58,7 @@ def closed(event: Event, after_s: float = 5.0) -> Event:
 
 async def until(fact: Callable[[], object]) -> None:
     """Let others work until something has become true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not fact():  # noqa: ASYNC110  what comes true has no event to wait for
             await asyncio.sleep(0.001)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import axe_playwright_python
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+expect.set_options(timeout=30_000)  # as all other waits in a browser: the usual five seconds are few on a busy machine
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 FLAGS = [

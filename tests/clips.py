@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -171,7 +172,7 @@ class Clips:
         kept = self._cache / f"{path.stem}-{key.hexdigest()[:16]}.jsonl"
         if not kept.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
-            fresh = kept.with_suffix(".new")
+            fresh = kept.with_suffix(f".{os.getpid()}.new")
             with Recorder(fresh) as recorder:
                 for each in self._judge.observe(camera, NOW):
                     recorder.write(each)

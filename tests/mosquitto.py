@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.programs import require_program, wait_until
+from tests.programs import PATIENCE_S, require_program, wait_until
 from tests.servers import free_port, throwaway_certificate
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Mosquitto:
         client.connect("localhost", self.port)
         client.subscribe(topic, qos=1)
         client.loop_start()
-        assert got.queue.get(timeout=10) is None, "the broker did not acknowledge"
+        assert got.queue.get(timeout=PATIENCE_S) is None, "the broker did not acknowledge"
         try:
             yield got
         finally:
@@ -113,7 +113,7 @@ class Messages:
                 self._later.remove(message)
                 return message
         while True:
-            got = self.queue.get(timeout=10)
+            got = self.queue.get(timeout=PATIENCE_S)
             assert got is not None
             if got.topic == topic:
                 return got

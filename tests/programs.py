@@ -7,10 +7,14 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+PATIENCE_S = 30.0
+"""How long tests wait for what surely comes: two cores that everybody wants may be gone for many seconds."""
 
 
 def missing(what: str) -> None:
@@ -28,10 +32,22 @@ def require_program(name: str) -> str:
     return str(found)
 
 
-def wait_until(fact: Callable[[], object], *, within_s: float = 10.0, what: str = "it", pause_s: float = 0.01) -> None:
-    """Wait until something that another process does has become true, looked at after each pause."""
+def is_there(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(
+    fact: Callable[[], object], *, within_s: float = PATIENCE_S, what: str = "it", pause_s: float = 0.01
+) -> None:
+    """Wait until something that another process does has become true, looked at after each pause, and at the end."""
     deadline = time.monotonic() + within_s
+    is_last = False  # this process may have stood still meanwhile: who comes late looks once more
     while not fact():
-        if time.monotonic() > deadline:
+        if is_last:
             pytest.fail(f"{what} did not happen within {within_s:g} s")
         time.sleep(pause_s)  # noqa: TID251 - the one place where tests wait
+        is_last = time.monotonic() > deadline

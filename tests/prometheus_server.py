@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -16,6 +15,7 @@ import yaml
 
 from tests.programs import require_program, wait_until
 from tests.promql import PROMETHEUS
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,7 @@ class PrometheusServer:
         """Write the configuration; `target` is host:port of the metrics."""
         self._program = require_program("prometheus")
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str(PROMETHEUS / name) for name in config["rule_files"]]
@@ -64,7 +62,7 @@ class PrometheusServer:
         command += [f"--storage.tsdb.path={self._folder / 'data'}", f"--web.listen-address={self.url[7:]}"]
         with (self._folder / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(self._is_ready, within_s=20, what="Prometheus")
+        wait_until(self._is_ready, within_s=60, what="Prometheus")
         return self
 
     def _is_ready(self) -> bool:

@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 PASSWORD = "s3cret/with:odd@signs"
 
 
+OWN_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to whoever asks for any: no connection takes one of these by chance."""
+
+
 def free_port() -> int:
-    """Return a TCP port that nothing listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a TCP port that nothing listens on, and that nobody gets who does not ask for this very one."""
+    while True:
+        port = secrets.choice(OWN_PORTS)  # not by `random`, which is seeded alike for every test
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class RedisServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.programs import missing
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +74,7 @@ class RtspCamera:
         self._options = {"user": user, "password": password, "digest": digest}
         self._cache = cache or Path(tempfile.gettempdir()) / "maskwatch-test-films"
         self._process: subprocess.Popen[str] | None = None
-        self.port = port
+        self.port = port or free_port()  # its own while it is away: its clients ask there again and again
 
     def url(self, mount: str = "cam", user: str = "", password: str = "") -> str:
         """Return the address of a mount, with a user and password if given."""
@@ -142,7 +144,7 @@ def encoded(film: Film, cache: Path) -> dict[str, str]:
     cache.mkdir(parents=True, exist_ok=True)
     for loop, path in loops.items():
         if not path.exists():
-            part = path.with_suffix(f".{id(film)}.part")
+            part = path.with_suffix(f".{os.getpid()}.part")
             part.write_bytes(b"".join(struct.pack(">I", len(unit)) + unit for unit in _units(film, loop)))
             part.replace(path)
     return {loop: str(path) for loop, path in loops.items()}

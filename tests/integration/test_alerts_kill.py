@@ -15,7 +15,7 @@ from aggregator.store import Step, open_store
 from maskwatch.settings_file import load_settings
 from tests.alerts import opened
 from tests.fakes.receiver import Receiver
-from tests.programs import wait_until
+from tests.programs import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,12 +54,12 @@ def test_a_dispatcher_killed_while_it_sends_loses_nothing(tmp_path: Path) -> Non
         try:
             for _ in range(3):
                 running.append(subprocess.Popen(command, env=environment))
-                assert running[-1].wait(timeout=30) == -signal.SIGKILL
+                assert running[-1].wait(PATIENCE_S) == -signal.SIGKILL
             receiver.on_request = None
             running.append(subprocess.Popen(command, env=environment))
-            wait_until(lambda: len({each.key for each in receiver.requests}) == ALERTS, within_s=30)
+            wait_until(lambda: len({each.key for each in receiver.requests}) == ALERTS, what="every alert")
             running[-1].terminate()
-            assert running[-1].wait(timeout=20) == 0
+            assert running[-1].wait(PATIENCE_S) == 0
         finally:
             for process in running:
                 process.kill()

@@ -20,7 +20,7 @@ from maskwatch.bus import Cap
 from maskwatch.bus_redis import RedisBus
 from maskwatch.embedded import EmbeddedValkey, server_binary
 from maskwatch.errors import BusUnavailable, Unsupported
-from tests.programs import wait_until
+from tests.programs import PATIENCE_S, is_there, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,11 +121,11 @@ def test_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        process = psutil.Process(int(parent.stdout.readline()))
-        assert process.is_running()
+        pid = int(parent.stdout.readline())
+        assert is_there(pid)
         parent.send_signal(by)
-        parent.wait(10)
-        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, what="its end")
+        parent.wait(PATIENCE_S)
+        wait_until(lambda: not is_there(pid), what="its end")
 
 
 @pytest.mark.parametrize(

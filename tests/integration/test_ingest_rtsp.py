@@ -1,10 +1,15 @@
-"""A camera's worker on a real RTSP server: codecs, transports, passwords, and everything that goes wrong."""
+"""A camera's worker on a real RTSP server: codecs, transports, passwords, and everything that goes wrong.
+
+How soon a loss is seen is tested with a clock by hand (`tests/unit/ingest`); here waits are long, as any process may
+stand still for seconds where many share two cores. What passes quickly is looked for among the reports.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -18,6 +23,7 @@ from maskwatch.imaging import decode_image
 from maskwatch.reports import camera_from_json
 from tests.fakes.capture import Accounts, make_camera
 from tests.fakes.rtsp import Film, RtspCamera, require_rtsp_server
+from tests.programs import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,18 +73,30 @@ class Watcher:
         row = self.bus.table(CAMERAS_TABLE).get("door")
         return (camera_from_json(row).state.value, camera_from_json(row).reason.value) if row else ("", "")
 
-    def until(self, fact: Callable[[], bool], *, within_s: float) -> float:
-        """Step until the fact holds; returns the seconds that took."""
-        start = time.monotonic()
-        while not fact():
+    @property
+    def told(self) -> set[tuple[str, str]]:
+        """All states with their reasons that were reported so far."""
+        so_far = Accounts()
+        so_far.read_log(self.bus)
+        return {(each.state.value, each.reason.value) for each in so_far.reports}
+
+    def until(self, fact: Callable[[], bool], *, what: str = "it") -> None:
+        """Step until the fact holds."""
+
+        def stepped() -> bool:
             self.worker.step()
             self.accounts.take_frames(self.bus)
-            assert time.monotonic() - start < within_s, f"still {self.state} after {within_s} s"
-        return time.monotonic() - start
+            return fact()
 
-    def until_state(self, *states: str, within_s: float) -> float:
+        wait_until(stepped, what=what, pause_s=0.0)
+
+    def until_state(self, *states: str) -> None:
         """Step until one of the states is reported."""
-        return self.until(lambda: self.state[0] in states, within_s=within_s)
+        self.until(lambda: self.state[0] in states, what=" or ".join(states))
+
+    def until_frames(self, count: int) -> None:
+        """Step until so many frames have come."""
+        self.until(lambda: len(self.accounts.published) >= count, what=f"{count} frames")
 
 
 @pytest.mark.parametrize("mount", ["cam", "cam265"])
@@ -86,16 +104,18 @@ class Watcher:
 def test_codecs_and_transports(camera: RtspCamera, mount: str, transport: str) -> None:
     """H.264 and H.265 arrive by TCP and by UDP as pictures of the right size, at the right rate and time."""
     with Watcher(camera.url(mount), transport=transport) as watcher:
-        watcher.until(lambda: len(watcher.accounts.published) >= 20, within_s=15)
+        watcher.until_frames(20)
     accounts = watcher.accounts
     assert accounts.balances()
     heads = [message.head for message in accounts.messages]
     image = decode_image(accounts.messages[-1].jpeg)
     assert image is not None
     assert image.shape == (360, 640, 3)
-    span = heads[-1].captured_at - heads[0].captured_at
-    assert span / (len(heads) - 1) == pytest.approx(0.2, abs=0.03)
-    assert all(head.received_at - head.captured_at < 0.5 for head in heads)
+    # Medians: where everything stands still for a second a few frames are late, or missing.
+    assert median(after.captured_at - before.captured_at for before, after in pairwise(heads)) == pytest.approx(
+        0.2, abs=0.03
+    )
+    assert median(head.received_at - head.captured_at for head in heads) < 0.5
 
 
 @pytest.mark.parametrize("digest", [False, True], ids=["basic", "digest"])
@@ -104,9 +124,9 @@ def test_passwords(digest: bool, caplog: pytest.LogCaptureFixture, capfd: pytest
     password = "p@ss/w:rd"
     with RtspCamera({"cam": Film()}, user="viewer", password=password, digest=digest) as camera:
         with Watcher(camera.url("cam", "viewer", password)) as right:
-            right.until_state("live", within_s=10)
+            right.until_state("live")
         with Watcher(camera.url("cam", "viewer", "hunter2")) as wrong:
-            wrong.until(lambda: wrong.state == ("offline", "unauthorized"), within_s=5)
+            wrong.until(lambda: wrong.state == ("offline", "unauthorized"), what="the refusal")
     said = caplog.text + "".join(capfd.readouterr()) + str(right.accounts.reports) + str(wrong.accounts.reports)
     assert "hunter2" not in said
     assert "p%40ss" not in said
@@ -116,23 +136,23 @@ def test_passwords(digest: bool, caplog: pytest.LogCaptureFixture, capfd: pytest
 def test_a_mount_that_is_not_there(camera: RtspCamera) -> None:
     """An address that the camera does not know is not found, and nobody listening is refused."""
     with Watcher(camera.url("nothing")) as watcher:
-        watcher.until(lambda: watcher.state == ("offline", "not_found"), within_s=5)
+        watcher.until(lambda: watcher.state == ("offline", "not_found"), what="not found")
     camera.stop()
     with Watcher(camera.url()) as watcher:
-        watcher.until(lambda: watcher.state == ("offline", "refused"), within_s=5)
+        watcher.until(lambda: watcher.state == ("offline", "refused"), what="refused")
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_server_that_dies(camera: RtspCamera, transport: str) -> None:
-    """A camera whose server dies is seen within five seconds, and returns by itself."""
+    """A camera whose server dies is seen, and returns by itself."""
     with Watcher(camera.url(), transport=transport) as watcher:
-        watcher.until_state("live", within_s=10)
+        watcher.until_frames(1)
         camera.stop()
-        watcher.until_state("offline", "stalled", within_s=5)
-        watcher.until_state("offline", within_s=10)
+        watcher.until_state("offline")
+        before = len(watcher.accounts.published)
         camera.start()
-        watcher.until_state("live", within_s=15)
-        watcher.until(lambda: len(watcher.accounts.published) >= 10, within_s=10)
+        watcher.until_state("live")
+        watcher.until_frames(before + 5)
     assert watcher.accounts.balances()
     assert len({frame.run for frame in watcher.accounts.published}) == 1
     times = [message.head.captured_at for message in watcher.accounts.messages]
@@ -143,58 +163,57 @@ def test_a_server_that_dies(camera: RtspCamera, transport: str) -> None:
 def test_a_camera_that_falls_silent(camera: RtspCamera, transport: str) -> None:
     """A camera that keeps its connection and sends nothing is stalled, then given up, and found again."""
     with Watcher(camera.url(), transport=transport) as watcher:
-        watcher.until_state("live", within_s=10)
+        watcher.until_frames(1)
         camera.command("freeze")
-        watcher.until_state("stalled", within_s=5)
-        watcher.until_state("offline", within_s=10)
+        watcher.until_state("stalled", "offline")
+        watcher.until_state("offline")
         camera.command("resume")
-        watcher.until_state("live", within_s=20)
+        watcher.until_state("live")
     assert watcher.accounts.balances()
 
 
 def test_a_machine_that_hangs(camera: RtspCamera) -> None:
-    """A camera whose whole machine stands still is seen within five seconds, and found again."""
+    """A camera whose whole machine stands still is seen, and found again."""
     with Watcher(camera.url()) as watcher:
-        watcher.until_state("live", within_s=10)
+        watcher.until_state("live")
         os.kill(camera.pid, signal.SIGSTOP)
         try:
-            watcher.until_state("stalled", "offline", within_s=5)
-            watcher.until_state("offline", within_s=10)
+            watcher.until_state("offline")
         finally:
             os.kill(camera.pid, signal.SIGCONT)
-        watcher.until_state("live", within_s=20)
+        watcher.until_state("live")
 
 
 def test_being_kicked(camera: RtspCamera) -> None:
     """A camera that ends the connection properly is a loss, and is connected again."""
-    with Watcher(camera.url()) as watcher:
-        watcher.until_state("live", within_s=10)
+    with Watcher(camera.url(), backoff={"first_s": 4}) as watcher:  # else it may be back before the loss is told
+        watcher.until_state("live")
         camera.command("kick")
-        watcher.until(lambda: watcher.state == ("offline", "ended"), within_s=5)
-        watcher.until_state("live", within_s=10)
+        watcher.until(lambda: ("offline", "ended") in watcher.told, what="the loss")
+        watcher.until_state("live")
     assert watcher.accounts.reports[-1].reconnects >= 1
     assert watcher.accounts.balances()
 
 
 def test_garbage(camera: RtspCamera) -> None:
-    """Data that does not decode is seen within five seconds, and pictures are back as soon as they are."""
+    """Data that does not decode is seen, and pictures are back as soon as they are."""
     with Watcher(camera.url()) as watcher:
-        watcher.until_state("live", within_s=10)
+        watcher.until_state("live")
         camera.command("corrupt")
-        watcher.until_state("stalled", "offline", within_s=5)
+        watcher.until_state("stalled", "offline")
         camera.command("play")
-        watcher.until_state("live", within_s=10)
+        watcher.until_state("live")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "state"), [("repeat", ("frozen", "repeating")), ("black", ("covered", "dark"))])
 def test_pictures_that_show_nothing_new(camera: RtspCamera, fault: str, state: tuple[str, str]) -> None:
-    """One picture encoded again and again, and a black one, are seen within fifteen seconds, and so is their end."""
+    """One picture encoded again and again, and a black one, are seen, and so is their end, on one connection."""
     with Watcher(camera.url()) as watcher:
-        watcher.until_state("live", within_s=10)
+        watcher.until_state("live")
         camera.command(fault)
-        watcher.until(lambda: watcher.state == state, within_s=15)
+        watcher.until(lambda: watcher.state == state, what=fault)
         camera.command("play")
-        watcher.until_state("live", within_s=5)
+        watcher.until_state("live")
     assert watcher.accounts.balances()
     assert CameraState.OFFLINE not in {report.state for report in watcher.accounts.reports}

@@ -44,8 +44,8 @@ TILES = """async () => {
   context.fillRect(0, 0, 32, 18);
   const head = { width: 32, height: 18, faces: [{ box: [4, 8, 12, 16], state: "no_mask" }] };
   const everybody = { mask: 1, no_mask: 2, incorrect: 3, unknown: 4 };
-  const now = performance.now();
   for (const state of Object.keys(STATE_SHAPES)) {
+    const now = performance.now();
     for (const [people, episodes, at] of [[null, 0, null], [{}, 0, now], [everybody, 1, now - 60000]]) {
       const since = episodes ? 1.7e9 : null;
       const today = { people: 9, share: 0.5, low: 0.2, high: 0.8, coverage: 1 };

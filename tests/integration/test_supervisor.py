@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from maskwatch.clock import SystemClock
+from maskwatch.clock import Clock, ManualClock, SystemClock
 from maskwatch.errors import ModelMismatch
 from maskwatch.heartbeat import Stop
 from maskwatch.supervisor import Child, Stage, Supervisor
-from tests.programs import wait_until
+from tests.programs import is_there, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,18 +30,9 @@ def child(name: str, program: str) -> Child:
     return Child(name, [sys.executable, "-c", textwrap.dedent(program)])
 
 
-def supervise(*stages: Stage) -> Supervisor:
+def supervise(*stages: Stage, clock: Clock | None = None) -> Supervisor:
     """Build a supervisor without a server."""
-    return Supervisor(stages=stages, server=None, environment=os.environ, clock=SystemClock())
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - procfs
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return Supervisor(stages=stages, server=None, environment=os.environ, clock=clock or SystemClock())
 
 
 def test_a_dead_worker_is_started_again_after_a_pause() -> None:
@@ -74,7 +65,7 @@ def test_time_that_one_stage_leaves_the_next_has(tmp_path: Path) -> None:
     slow += "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.6), sys.exit(0)))\n"
     slow += f"pathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)"
     quick, late = child("quick", OBEDIENT + "time.sleep(60)"), child("late", slow)
-    supervisor = supervise(Stage((quick,), 10.0), Stage((late,), 0.2))
+    supervisor = supervise(Stage((quick,), 30.0), Stage((late,), 0.2))
     supervisor.step()
     process = late.process
     assert process is not None
@@ -85,18 +76,17 @@ def test_time_that_one_stage_leaves_the_next_has(tmp_path: Path) -> None:
 
 def test_pauses_grow_with_each_failure() -> None:
     """A worker that cannot live is tried again less and less often."""
-    worker = child("worker", "raise SystemExit(1)")
-    supervisor = supervise(Stage((worker,), 2.0))
+    worker, clock = child("worker", "raise SystemExit(1)"), ManualClock()
+    supervisor = supervise(Stage((worker,), 2.0), clock=clock)
     pauses = []
     for _ in range(3):
-        worker.retry_at = 0.0
         supervisor.step()
         assert worker.process is not None
         worker.process.wait()
-        before = SystemClock().monotonic()
         supervisor.step()
-        pauses.append(worker.retry_at - before)
-    assert pauses[0] < pauses[2]
+        pauses.append(worker.retry_at - clock.monotonic())
+        clock.advance(pauses[-1] + 0.01)
+    assert 0 < pauses[0] < pauses[2]
     assert worker.failures == 3
 
 
@@ -123,7 +113,7 @@ def test_stages_end_in_order(tmp_path: Path) -> None:
     stages = []
     for name in "abc":
         text = program.format(order=str(order), name=name, ready=str(tmp_path / f"ready-{name}"))
-        stages.append(Stage((child(name, text),), 5.0))
+        stages.append(Stage((child(name, text),), 30.0))
     supervisor = supervise(*stages)
     supervisor.step()
     wait_until(lambda: len(list(tmp_path.glob("ready-*"))) == 3)
