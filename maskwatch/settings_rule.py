@@ -43,8 +43,9 @@ class RuleSettings(Frozen):
     """Evidence (a probability gathered over frames) from which a person counts as without a mask."""
     close_confidence: float = Field(0.3, ge=0.001, le=0.5)
     """Evidence under which a person does not count as without a mask any more."""
-    min_face_score: float = Field(0.75, ge=0, le=1)
-    """Face detector's score under which a face is tracked but is no evidence: backs of heads score below it."""
+    min_face_score: float = Field(0.65, ge=0, le=1)
+    """Face detector's score under which a face is tracked but is no evidence. Up to 0.05 above it a face weighs less:
+    what is found with so low a score may be the back of a head."""
     incorrect: IncorrectPolicy = IncorrectPolicy.OWN
     """What a mask worn wrongly counts as. `own`: lowers the compliance and opens no episode. `as_no_mask`: opens
     episodes too. `as_mask`: counts as a mask."""

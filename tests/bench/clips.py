@@ -22,7 +22,7 @@ from rich.table import Table
 
 from maskwatch.settings import DetectorSettings, Settings
 from maskwatch.settings_file import load_settings
-from tests.clips import Clips, Score, bare_stretches, load_truth, opened, score
+from tests.clips import OWN, Clips, Score, bare_stretches, load_truth, opened, score
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def main() -> None:
         table.add_row(path.stem, *_cells(scores[-1]), "same" if openings == repeated else "OTHERS")
     console = Console(width=None if Console().is_terminal else 150)
     console.print(table)
+    own = (f"{', '.join(f'{name} {value}' for name, value in each.items())} at {clip}" for clip, each in OWN.items())
+    console.print(f"settings of their own: {'; '.join(own)}")
     small = [f"{each.who} ({name})" for name, row in zip(truth, scores, strict=True) for each in row.too_small]
     console.print(f"not asked, as their faces are too small: {', '.join(small) or 'nobody'}")
     console.print(_sum(scores))

@@ -29,12 +29,16 @@ TAKEN_OFF_S, PUT_ON_S = 138 / 25, 273 / 25
 CLIPS = (
     OFFICE,
     "woman_unmask_then_mask.mp4",
+    "street_unmasked_small_faces.mp4",
     "woman_masked_laptop.mp4",
     "man_unmasked_smiling.mp4",
+    "tv_two_unmasked_then_fabric_mask.mp4",
+    "one_by_one_no_faces.mp4",
+    "classroom_four_unmasked_small.mp4",
     "corridor_three_unmasked_walking.mp4",
     "man_unmasked_frontal.mp4",
 )
-"""The quick ones that the shipped models get right; `python -m tests.bench.clips` prints all."""
+"""Those that the shipped models get right; `python -m tests.bench.clips` prints all."""
 
 
 @pytest.fixture(scope="module")

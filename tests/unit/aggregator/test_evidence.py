@@ -175,8 +175,8 @@ def test_a_long_gap_is_not_counted_as_held() -> None:
     ("changes", "least", "most"),
     [
         pytest.param({}, 1.0, 1.0, id="clear"),
-        pytest.param({"face_score": 0.74}, 0, 0, id="hardly a face"),
-        pytest.param({"face_score": 0.75}, 0.4, 0.6, id="just a face"),
+        pytest.param({"face_score": 0.64}, 0, 0, id="hardly a face"),
+        pytest.param({"face_score": 0.65}, 0.4, 0.6, id="just a face"),
         pytest.param({"state": MaskState.UNKNOWN}, 0, 0, id="unknown"),
         pytest.param({"box": (0.0, 0.0, 20.0, 23.0)}, 0, 0, id="too small"),
         pytest.param({"state": MaskState.INCORRECT, "probabilities": {"incorrect": 0.7}}, 0.5, 0.5, id="hardly wrong"),
