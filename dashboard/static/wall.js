@@ -65,8 +65,10 @@ function arrange() {
 function hear(event) {
   const isOpen = event.closed_at === null;
   if (isOpen) open.put(event);
-  else open.drop(event.id);
-  lately.put(event);
+  else {
+    open.drop(event.id);
+    lately.put(event);
+  }
   if (event.state === "opened") say(`${t.kinds[event.kind]}, ${event.camera_id}`);
 }
 

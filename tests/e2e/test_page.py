@@ -142,10 +142,14 @@ def test_the_login_refuses_and_admits(site: Site, browser: Browser) -> None:
 
 
 def test_a_tile_goes_live_and_an_episode_appears(site: Site, page: Page) -> None:
-    """Without a reload the wall shows a live picture, and then the episode that opens while it is watched."""
+    """Without a reload the wall shows a live picture, an episode that opens, and that it has ended."""
     page.goto(site.url + "/")
     page.wait_for_selector(".tile[data-camera=lobby] .picture.is-live .age:has-text('Live')", timeout=15_000)
-    page.wait_for_selector("#lately li[data-event]:has-text('lobby')", timeout=60_000)
+    opened = page.wait_for_selector("#open li[data-event]:has-text('lobby')", timeout=60_000)
+    assert opened is not None
+    ended = f"#lately li.is-over[data-event='{opened.get_attribute('data-event')}']"
+    page.wait_for_selector(ended, timeout=60_000)
+    assert page.query_selector(ended.replace("#lately", "#open").replace(".is-over", "")) is None
 
 
 def test_a_killed_camera_is_never_shown_as_live(site: Site, page: Page) -> None:
