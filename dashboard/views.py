@@ -26,7 +26,7 @@ from maskwatch.imaging import blur_name
 from maskwatch.reports import Wanted, wanted_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
     from maskwatch.bus import Bus
     from maskwatch.clock import Clock
@@ -68,9 +68,9 @@ class Picture:
 class Viewer:
     """One page that looks at some cameras."""
 
-    def __init__(self, cameras: frozenset[str], *, is_small: bool, every_s: float) -> None:
+    def __init__(self, cameras: Iterable[str], *, is_small: bool, every_s: float) -> None:
         """Take which cameras, in which size, and at most how often each."""
-        self.cameras = cameras
+        self.cameras = tuple(dict.fromkeys(cameras))
         self.is_small = is_small
         self.every_s = every_s
         self.woken = asyncio.Event()
@@ -106,7 +106,7 @@ class Views:
 
     async def follow(self, cameras: Iterable[str], *, is_small: bool, every_s: float) -> AsyncGenerator[bytes]:
         """Yield each new picture of the cameras, the newest only, until the caller stops asking."""
-        viewer = Viewer(frozenset(cameras), is_small=is_small, every_s=every_s)
+        viewer = Viewer(cameras, is_small=is_small, every_s=every_s)
         with self._looking(viewer):
             while not self._closed:
                 viewer.woken.clear()
@@ -117,7 +117,7 @@ class Views:
 
     async def one(self, camera: str, *, newer_than: float, within_s: float) -> Picture | None:
         """Return a picture of a camera taken after a wall-clock time, None if none comes in time."""
-        viewer = Viewer(frozenset([camera]), is_small=False, every_s=0.0)
+        viewer = Viewer([camera], is_small=False, every_s=0.0)
         deadline = self._clock.monotonic() + within_s
         with self._looking(viewer):
             while (left := deadline - self._clock.monotonic()) > 0 and not self._closed:
@@ -163,26 +163,29 @@ class Views:
 
     async def step(self) -> None:
         """Renew what is wanted, read once, and wake whom it concerns."""
-        wanted = frozenset[str]().union(*(viewer.cameras for viewer in self._viewers))
-        small = {camera: viewer.every_s for viewer in self._viewers if viewer.is_small for camera in viewer.cameras}
-        full = frozenset[str]().union(*(viewer.cameras for viewer in self._viewers if not viewer.is_small))
+        wanted = {camera for viewer in self._viewers for camera in viewer.cameras}
+        full = {camera for viewer in self._viewers if not viewer.is_small for camera in viewer.cameras}
+        small: dict[str, float] = {}
+        for viewer in self._viewers:
+            for camera in viewer.cameras if viewer.is_small else ():
+                small[camera] = min(small.get(camera, viewer.every_s), viewer.every_s)
         self._pictures = {camera: picture for camera, picture in self._pictures.items() if camera in wanted}
         try:
-            fresh = await asyncio.to_thread(self._read, wanted, full, small)
+            fresh = await asyncio.to_thread(self._read, sorted(wanted), full, small)
         except BusUnavailable:
             await asyncio.sleep(AWAY_PAUSE_S)
             return
         self._pictures |= fresh
         for viewer in self._viewers:
-            if not viewer.cameras.isdisjoint(fresh) or viewer.every_s:
+            if viewer.every_s or not fresh.keys().isdisjoint(viewer.cameras):
                 viewer.woken.set()
         await asyncio.sleep(REST_S)
 
-    def _read(self, wanted: frozenset[str], full: frozenset[str], small: dict[str, float]) -> dict[str, Picture]:
+    def _read(self, wanted: Sequence[str], full: Collection[str], small: Mapping[str, float]) -> dict[str, Picture]:
         """Return the newest picture of each camera that has a new one; blocks for up to READ_WAIT_S.
 
-        Where only walls look, pictures that come sooner than a wall shows them are left out: making them smaller is
-        what costs most here.
+        Where only walls look, pictures that come sooner than the quickest wall shows them are left out: making them
+        smaller is what costs most here.
         """
         self._renew([camera for camera in wanted if self._is_due(camera)])
         positions = {views_stream(camera): self._positions.get(camera, BEGINNING) for camera in wanted}

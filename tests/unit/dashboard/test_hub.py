@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
+from dashboard.hub import Hub
 from maskwatch.contracts import PEOPLE_TABLE
 from maskwatch.domain import CameraState, EventState
 from maskwatch.reports import PeopleReport, people_to_json
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from tests.page import Page
 
 
+class ByHand(Hub):
+    """Looks only when a test says so: of two looks at once, either may be the first to tell."""
+
+    async def _run(self) -> None:
+        """Leave the looking to the test."""
+
+
 def told(listener: Listener, kind: str) -> list[Any]:
     """Return what a listener was told of one kind, and forget all."""
     return [json.loads(each["data"]) for each in listener.take() if each["event"] == kind]
@@ -29,7 +37,7 @@ def test_a_page_hears_of_all_cameras_once_and_then_of_changes(page: Page) -> Non
     """The first look tells everything; the next tells the one camera whose state changed, and nothing else."""
 
     async def _listen() -> None:
-        hub = page.parts.hub
+        hub = ByHand(page.site)
         with hub.listen(HERE) as listener:
             await hub.step()
             (cards,) = told(listener, "cards")
@@ -48,7 +56,7 @@ def test_a_page_hears_of_an_episode_of_its_cameras(page: Page) -> None:
     """An episode reaches whoever may see its camera, with its number, and nobody else."""
 
     async def _listen() -> None:
-        hub = page.parts.hub
+        hub = ByHand(page.site)
         with hub.listen(HERE) as all_seeing, hub.listen(Visitor("guard", cameras=("gate",))) as guard:
             await hub.step()
             page.store.commit(Step(events=[make_event(camera_id="door")]))
@@ -66,7 +74,7 @@ def test_a_page_that_looked_away_hears_what_it_missed(page: Page, monkeypatch: p
     page.store.commit(Step(events=[make_event(id=f"{number}") for number in range(5)]))
 
     async def _listen() -> None:
-        hub = page.parts.hub
+        hub = ByHand(page.site)
         with hub.listen(HERE) as others, hub.listen(HERE, after=1) as behind, hub.listen(HERE, after=99) as ahead:
             heard: list[str] = []
             for _ in range(4):
@@ -86,7 +94,7 @@ def test_a_card_counts_the_episodes_of_people_that_are_open(page: Page) -> None:
     over = {"state": EventState.CLOSED, "closed_at": NOW + 5}
 
     async def _listen() -> None:
-        hub, seen = page.parts.hub, []
+        hub, seen = ByHand(page.site), []
         with hub.listen(HERE) as listener:
             for events in ([], [make_event()], [], [make_event(**over)]):
                 page.store.commit(Step(events=events))
@@ -120,7 +128,7 @@ def test_an_absent_bus_is_said(page: Page) -> None:
     """An open page is told that the bus is away instead of seeing the last states as if they held."""
 
     async def _listen() -> None:
-        hub = page.parts.hub
+        hub = ByHand(page.site)
         with hub.listen(HERE) as listener:
             await hub.step()
             listener.take()
@@ -134,8 +142,9 @@ def test_an_absent_bus_is_said(page: Page) -> None:
     assert page.client().get("/api/v1/cameras").status_code == 200
 
 
-def test_nobody_listening_costs_nothing(page: Page) -> None:
+def test_nobody_listening_costs_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the last page is closed, the looking ends."""
+    monkeypatch.setattr("dashboard.hub.LOOK_EVERY_S", 0.01)
 
     async def _listen() -> None:
         hub = page.parts.hub
@@ -143,6 +152,6 @@ def test_nobody_listening_costs_nothing(page: Page) -> None:
             assert hub.listeners == 1
         assert hub.listeners == 0
         assert hub._task is not None
-        await asyncio.wait_for(hub._task, 5)
+        await asyncio.wait_for(hub._task, 30)
 
     asyncio.run(_listen())
