@@ -80,9 +80,10 @@ class Store:
         return None if row is None else StoredFold(**row._mapping)  # noqa: SLF001  public, despite its name
 
     def active(self) -> list[str]:
-        """Return the cameras that were not taken away."""
+        """Return the cameras that were not taken away, by name."""
         with self.database.reading() as connection:
-            return list(connection.scalars(select(folds.c.camera_id).where(folds.c.retired.is_(False))))
+            wanted = select(folds.c.camera_id).where(folds.c.retired.is_(False)).order_by(folds.c.camera_id)
+            return list(connection.scalars(wanted))
 
     def commit(self, step: Step) -> None:
         """Store a whole step or nothing; raises StoreUnavailable if the database cannot take it now."""

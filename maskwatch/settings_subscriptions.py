@@ -213,8 +213,9 @@ def faults(
                 yield (*where, "cameras", number), _no_such_camera(pattern, known)
         if each.picture is PictureMode.LINK and not each.page:
             yield (*where, "page"), "is missing, and `picture: link` needs it: the page's address for this subscriber"
-        for part in ({"webhook", "mqtt"} - {each.sink.value}) & each.model_fields_set:
-            yield (*where, part), f"has no effect, as `to` is no {part} address"
+        for part in ("webhook", "mqtt"):
+            if part != each.sink.value and part in each.model_fields_set:
+                yield (*where, part), f"has no effect, as `to` is no {part} address"
         yield from (((*where, field), why) for field, why in _secret_faults(each))
 
 

@@ -153,7 +153,8 @@ def _fullness(counts: Counter[str], have: Counter[str], wanted: Counter[str], sh
 def _strata(picture: Picture) -> Counter[str]:
     """Return what shall be spread evenly: the picture's source, and each label in it by source."""
     labels = {picture.label, *(face.label for face in picture.faces)} - {""}
-    return Counter([picture.source, *(f"{picture.source}/{label}" for label in labels)])
+    # Sorted, as sums of fractions depend on their order, and with them which split is the emptiest.
+    return Counter([picture.source, *(f"{picture.source}/{label}" for label in sorted(labels))])
 
 
 def _usable(shares: tuple[float, float, float]) -> list[str]:

@@ -207,15 +207,15 @@ class Dispatcher:
                 self._outbox.plan(made.deliveries, made.needless)
         return self._outbox.due(now)
 
-    def _set_to_work(self, due: Iterable[str]) -> None:
+    def _set_to_work(self, due: set[str]) -> None:
         """Start the channels that have something due and do nothing yet."""
         for name, task in list(self._work.items()):
             if task.done():
                 del self._work[name]
                 task.result()  # a defect in a channel ends the process, and does not pass in silence
-        for name in due:
-            if name in self._channels and name not in self._work:
-                self._work[name] = asyncio.create_task(self._channels[name].work())
+        for name, channel in self._channels.items():
+            if name in due and name not in self._work:
+                self._work[name] = asyncio.create_task(channel.work())
 
     async def _look_around(self, due: set[str]) -> None:
         """Once a second: report the channels, and have those show the cameras that can."""
@@ -249,8 +249,9 @@ class Dispatcher:
         reports = {name: self._report_of(channel) for name, channel in self._channels.items()}
         self._heartbeat.counters["subscriptions"] = len(reports)
         try:
-            for name in set(self._bus.table(CHANNELS_TABLE)) - set(reports):
-                self._bus.remove(CHANNELS_TABLE, name)
+            for name in self._bus.table(CHANNELS_TABLE):
+                if name not in reports:
+                    self._bus.remove(CHANNELS_TABLE, name)
             for name, report in reports.items():
                 self._bus.put(CHANNELS_TABLE, name, channel_to_json(report))
         except BusUnavailable:

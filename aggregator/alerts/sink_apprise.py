@@ -90,7 +90,7 @@ class AppriseSink:
     def _safe(self, text: str) -> str:
         """Take everything out of a text that stands in the address, but for its scheme."""
         scheme, _, rest = self._address.partition("://")
-        for part in sorted(set(re.split(r"[:/@?&=,]+", rest)), key=len, reverse=True):
+        for part in sorted(re.split(r"[:/@?&=,]+", rest), key=len, reverse=True):
             if len(part) >= LEAST_SECRET:
                 text = text.replace(part, "***")
         return hide_credentials(f"{scheme}: {' '.join(text.split())}")[:300]

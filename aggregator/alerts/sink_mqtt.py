@@ -77,7 +77,7 @@ class MqttSink:
         """Publish how cameras stand where that has changed, or the connection is new."""
         await self._connect()  # a new connection shows all again: the broker may have forgotten
         wanted = {standing.camera_id: standing for standing in standings}
-        gone = [self._shown[camera] for camera in self._shown.keys() - wanted.keys()]
+        gone = [self._shown[camera] for camera in self._shown if camera not in wanted]
         changed = [standing for camera, standing in wanted.items() if self._shown.get(camera) != standing]
         messages: list[tuple[str, bytes | str, bool]] = [(self._topic(each), "", True) for each in gone]
         for standing in (*gone, *changed):
