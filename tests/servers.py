@@ -37,6 +37,14 @@ def free_port() -> int:
             return port
 
 
+@contextlib.contextmanager
+def deaf_port() -> Iterator[int]:
+    """Hold a TCP port that refuses every connection, so that nobody else comes to listen on it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
 class RedisServer:
     """Debian's redis-server on a unix socket, with a password; restarted at the same address."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDE = Cap(entries=1000, age_s=60.0)
+LONG_S = 1.0
+"""Waited for on servers, whose clock is their own: longer than a busy machine takes from one call to the next."""
 ONE, TWO = "test:one", "test:two"
 
 
@@ -118,7 +120,7 @@ class OnServer:
     def lose_memory(self) -> None:
         """Forget everything without a restart."""
         with contextlib.closing(redis.Redis.from_url(self.server.url)) as client:
-            client.flushall()
+            client.execute_command("FLUSHALL", "SYNC")  # Valkey gives memory back later else, and test_info counts it
 
     def go_away(self) -> None:
         """End the server."""
@@ -256,12 +258,10 @@ def test_append_trims_by_bytes(bus: Bus) -> None:
 
 def test_append_trims_by_age(bus: Bus, place: Place) -> None:
     """What is older than the cap's age is given up at the next append."""
-    cap = Cap(entries=1000, age_s=0.3)
-    fill(bus, ONE, b"1", b"2", cap=cap)
-    place.wait(0.2)
-    fill(bus, ONE, b"3", cap=cap)
-    place.wait(0.2)
-    assert fill(bus, ONE, b"4", cap=cap) == [b"1", b"2"]
+    fill(bus, ONE, b"1", b"2")
+    place.wait(1.1 * LONG_S)
+    fill(bus, ONE, b"3")
+    assert fill(bus, ONE, b"4", cap=Cap(entries=1000, age_s=LONG_S)) == [b"1", b"2"]
     assert bus.length(ONE) == 2
 
 
@@ -306,7 +306,7 @@ def test_read_waits_for_the_first(bus: Bus, place: Place) -> None:
     bus.read_group([ONE, TWO], "g", "a", count=1, block_s=0)
     late = threading.Timer(0.1, fill, (writer, TWO, b"late"))
     late.start()
-    assert heads(bus.read_group([ONE, TWO], "g", "a", count=1, block_s=3)) == [b"late"]
+    assert heads(bus.read_group([ONE, TWO], "g", "a", count=1, block_s=30)) == [b"late"]
     late.join()
 
 
@@ -315,7 +315,7 @@ def test_read_gives_up_waiting(bus: Bus) -> None:
     began = time.monotonic()
     assert bus.read_group([ONE], "g", "a", count=1, block_s=0.1) == []
     assert bus.read_after({ONE: BEGINNING}, count=1, block_s=0.1) == []
-    assert 0.1 <= time.monotonic() - began < 2
+    assert 0.1 <= time.monotonic() - began < 20
 
 
 def test_claim_after_idle(bus: Bus, place: Place) -> None:
@@ -323,18 +323,18 @@ def test_claim_after_idle(bus: Bus, place: Place) -> None:
     fill(bus, ONE, b"1", b"2")
     held = bus.read_group([ONE], "g", "dead", count=9, block_s=0)
     assert bus.claim([ONE], "g", "alive", idle_s=60, count=9) == []
-    place.wait(0.1)
-    assert bus.claim([ONE], "g", "alive", idle_s=0.1, count=9) == held
-    assert bus.claim([ONE], "g", "third", idle_s=0.1, count=9) == []
+    place.wait(1.1 * LONG_S)
+    assert bus.claim([ONE], "g", "alive", idle_s=LONG_S, count=9) == held
+    assert bus.claim([ONE], "g", "third", idle_s=LONG_S, count=9) == []
 
 
 def test_claim_takes_so_many(bus: Bus, place: Place) -> None:
     """A claim takes at most its count of each stream, and the next goes on."""
     fill(bus, ONE, b"1", b"2", b"3")
     bus.read_group([ONE], "g", "dead", count=9, block_s=0)
-    place.wait(0.15)
-    assert heads(bus.claim([ONE], "g", "alive", idle_s=0.1, count=2)) == [b"1", b"2"]
-    assert heads(bus.claim([ONE], "g", "alive", idle_s=0.1, count=2)) == [b"3"]
+    place.wait(1.1 * LONG_S)
+    assert heads(bus.claim([ONE], "g", "alive", idle_s=LONG_S, count=2)) == [b"1", b"2"]
+    assert heads(bus.claim([ONE], "g", "alive", idle_s=LONG_S, count=2)) == [b"3"]
 
 
 def test_claim_forgets_trimmed(bus: Bus, place: Place) -> None:
@@ -343,7 +343,7 @@ def test_claim_forgets_trimmed(bus: Bus, place: Place) -> None:
     fill(bus, ONE, b"1", cap=cap)
     bus.read_group([ONE], "g", "dead", count=9, block_s=0)
     assert fill(bus, ONE, b"2", cap=cap) == [b"1"]
-    place.wait(0.1)
+    place.wait(0.2)
     assert bus.claim([ONE], "g", "alive", idle_s=0.1, count=9) == []
     bus.forget_consumer([ONE], "g", "dead")
     assert heads(bus.read_group([ONE], "g", "alive", count=9, block_s=0)) == [b"2"]

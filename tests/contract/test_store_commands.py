@@ -24,7 +24,7 @@ from maskwatch.domain import EventState
 from maskwatch.errors import ConfigError, StoreNotReady
 from maskwatch.heartbeat import Stop
 from tests.builders import NOW, make_event
-from tests.servers import PASSWORD, free_port
+from tests.servers import PASSWORD, deaf_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +81,10 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreNotReady, match="there is no database yet"):
         call("store", "status", "--data-dir", str(tmp_path))
     config = tmp_path / "cameras.yaml"
-    config.write_text(f"store: {{url: 'postgresql://u:hunter2@127.0.0.1:{free_port()}/d'}}\n")
-    with pytest.raises(ConfigError, match="does not answer") as caught:
-        call("store", "upgrade", "-c", str(config), "--data-dir", str(tmp_path))
+    with deaf_port() as port:
+        config.write_text(f"store: {{url: 'postgresql://u:hunter2@127.0.0.1:{port}/d'}}\n")
+        with pytest.raises(ConfigError, match="does not answer") as caught:
+            call("store", "upgrade", "-c", str(config), "--data-dir", str(tmp_path))
     assert "hunter2" not in str(caught.value)
 
 

@@ -22,7 +22,7 @@ from maskwatch.clock import ManualClock
 from tests.alerts import make_subscription, opened
 from tests.builders import NOW
 from tests.fakes.receiver import Receiver
-from tests.servers import free_port, throwaway_certificate
+from tests.servers import deaf_port, throwaway_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def make_notice() -> Notice:
 
 def send(to: str, *, times: int = 1, **changes: Any) -> None:
     """Send a notice to an address, by a subscription that is changed as said."""
-    subscription = make_subscription(to=to, **({"secret": SECRET, "timeout": "2s"} | changes))
+    subscription = make_subscription(to=to, **({"secret": SECRET, "timeout": "30s"} | changes))
 
     async def _go() -> None:
         sink = WebhookSink(subscription, ManualClock(NOW))
@@ -139,8 +139,8 @@ def test_a_receiver_may_ask_to_wait(receiver: Receiver, said: str) -> None:
 
 def test_nobody_listens() -> None:
     """A refused connection is a failed attempt, and the error does not tell the address's path."""
-    with pytest.raises(NotDelivered, match="cannot be reached") as caught:
-        send(f"http://127.0.0.1:{free_port()}/T0KEN")
+    with deaf_port() as port, pytest.raises(NotDelivered, match="cannot be reached") as caught:
+        send(f"http://127.0.0.1:{port}/T0KEN")
     assert "T0KEN" not in str(caught.value)
 
 
