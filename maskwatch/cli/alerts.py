@@ -12,9 +12,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from maskwatch.cli.process import data_dir_option, maybe_config_option, settings_of_stack
+from maskwatch.cli.process import data_dir_option, maybe_config_option, settings_of_stack, store_url
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
+from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,7 +131,8 @@ def _outbox(data_dir: Path, config: Path | None) -> Iterator[Outbox]:
     from aggregator.store import open_store
     from aggregator.store_outbox import Outbox
 
-    store = open_store(data_dir, settings_of_stack(config, data_dir).store.url, create=False)
+    url = store_url(load_settings(config) if config else None, data_dir)
+    store = open_store(data_dir, url, create=False)
     try:
         yield Outbox(store.database)
     finally:

@@ -41,7 +41,9 @@ def schema(events: bool) -> None:
     "-c",
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file whose bus and provider to look at.",
+    envvar="MASKWATCH_CONFIG",
+    show_envvar=True,
+    help="Settings file whose bus, store and provider to look at.",
 )
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -65,5 +67,5 @@ def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
                 row.remedy,
                 style=COLOURS[row.status.value] if row.status != "ok" else None,
             )
-        Console().print(table)
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
     sys.exit(exit_code(rows))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from maskwatch.cli.process import data_dir_option
+from maskwatch.cli.process import data_dir_option, maybe_config_option, store_url
 from maskwatch.contracts import event_to_json
 from maskwatch.domain import EventKind
+from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ AT_ONCE = 500
 
 
 @click.command()
+@maybe_config_option
 @data_dir_option
 @click.option("--marked", is_flag=True, help="Only events that somebody marked as wrong or right.")
 @click.option("--from", "begin", metavar="TIME", help="Only those open or ended since: ISO 8601, UTC unless it says.")
@@ -29,6 +31,7 @@ AT_ONCE = 500
 @click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only of this kind.")
 @click.option("-o", "--output", type=click.File("w"), default="-", help="File to write; standard output if left out.")
 def export(
+    config: Path | None,
     data_dir: Path,
     marked: bool,
     begin: str | None,
@@ -48,7 +51,8 @@ def export(
         kinds=[EventKind(kind)] if kind else (),
         is_marked=True if marked else None,
     )
-    store = open_store(data_dir, create=False)
+    url = store_url(load_settings(config) if config else None, data_dir)
+    store = open_store(data_dir, url, create=False)
     try:
         more = True
         while more:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskwatch.cli.process import config_option, data_dir_option, store_url
+from maskwatch.cli.process import config_option, data_dir_option, maybe_config_option, store_url
 from maskwatch.errors import ConfigError
 from maskwatch.settings_file import load_settings
 
@@ -20,12 +20,14 @@ from maskwatch.settings_file import load_settings
     required=True,
     help="JPEG file to write. It is yours to delete: retention does not reach it.",
 )
+@maybe_config_option
 @data_dir_option
-def picture(event_id: str, output: Path, data_dir: Path) -> None:
+def picture(event_id: str, output: Path, config: Path | None, data_dir: Path) -> None:
     """Write the picture of an episode to a file; `maskwatch events` shows the ids."""
     from aggregator.store import open_store
 
-    store = open_store(data_dir, store_url(None, data_dir), create=False)
+    url = store_url(load_settings(config) if config else None, data_dir)
+    store = open_store(data_dir, url, create=False)
     try:
         found = store.picture_of(event_id)
     finally:

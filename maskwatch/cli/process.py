@@ -40,7 +40,7 @@ config_option = click.option(
 )  # fmt: skip
 maybe_config_option = click.option(
     "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), envvar="MASKWATCH_CONFIG", show_envvar=True,
-    help="Settings file; without it the store is that of the stack that runs, or SQLite in the data directory.",
+    help="Settings file; without it, those of the stack that runs on the data directory: its bus, its store or SQLite.",
 )  # fmt: skip
 data_dir_option = click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("maskwatch-data"), show_default=True,

@@ -42,7 +42,10 @@ PEOPLE_WORDS = ("mask", "no mask", "worn wrong", "cannot tell")
     help="A recording (.jsonl), a film, or `bus` for the logs of the running stack; may be given several times.",
 )
 @click.option("--rules", type=_file, help="Settings file with the rules to try; those of --config if left out.")
-@click.option("-c", "--config", type=_file, help="The present settings; cameras.yaml, where there is one.")
+@click.option(
+    "-c", "--config", type=_file, envvar="MASKWATCH_CONFIG", show_envvar=True,
+    help="The present settings; cameras.yaml, where there is one.",
+)  # fmt: skip
 @click.option("--compare", is_flag=True, help="Show what the present settings open beside it.")
 @click.option("--camera", help="Only this camera; for a film: judge it as this camera.")
 @click.option(

@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskwatch.bus_routed import open_bus
-from maskwatch.cli.process import bus_address, data_dir_option, metrics_path
+from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, metrics_path
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, GONE_AFTER_S, LEDGERS_TABLE, WORKERS_TABLE, frames_stream
 from maskwatch.errors import BusUnavailable, ConfigError
@@ -23,18 +22,17 @@ from maskwatch.settings import Settings
 from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from maskwatch.bus import Bus
 
 ROLES = {"ingest", "detect", "aggregate"}
+WIDE = 200
+"""Columns of a table that no terminal shows: nothing of it is cut off in a file, or in a report of a mistake."""
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file, where the bus is not this stack's own.",
-)
+@maybe_config_option
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
@@ -92,7 +90,7 @@ def look(bus: Bus, now: float) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     for title, columns, rows in (
         ("Cameras", ("camera", "state", "since", "why", "age", "fps", "size", "backlog", "source"), found["cameras"]),
         ("Workers", ("worker", "role", "runs on", "models", "last heard", "version"), found["workers"]),

@@ -14,7 +14,6 @@ from maskwatch.cli.export import export
 from maskwatch.cli.process import (
     data_dir_option,
     maybe_config_option,
-    settings_of_stack,
     signals,
     store_url,
     wait_for_store,
@@ -110,7 +109,7 @@ def subscribe(
 ) -> None:
     """Follow events from now on as CloudEvents, one JSON object a line, each change once; Ctrl-C ends."""
     stop, clock = Stop(), SystemClock()
-    url = settings_of_stack(config, data_dir).store.url
+    url = store_url(load_settings(config) if config else None, data_dir)
     with signals(stop):
         store = wait_for_store(lambda: open_store(data_dir, url, create=False), stop, clock)
         if store is None:

@@ -69,11 +69,14 @@ def test_the_schema_is_made_shown_and_taken_back(site: list[str], tmp_path: Path
 
 
 def test_events_come_from_the_store_of_the_settings(site: list[str], tmp_path: Path, store_url: str) -> None:
-    """`maskwatch events -c` reads where the settings say."""
+    """`maskwatch events`, `events export` and `picture` read where the settings say."""
     store = open_store(tmp_path / "data", store_url)
     store.commit(Step((), [make_event()]))
     store.close()
     assert json.loads(call("events", "--json", *site))["id"] == "door-1"
+    assert json.loads(call("events", "export", *site))["event"]["id"] == "door-1"
+    with pytest.raises(ConfigError, match="there is no picture of the event door-1"):
+        call("picture", "door-1", "-o", str(tmp_path / "door.jpg"), *site)
 
 
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:
