@@ -3,8 +3,8 @@
 #   deploy/up.sh [arguments of `docker compose up`, such as --scale detector=2]
 set -eu
 cd "$(dirname -- "$0")"
-if [ ! -f cameras.yaml ]; then
-  echo "deploy/cameras.yaml is missing: copy deploy/cameras.example.yaml there and write your cameras" >&2
+if [ ! -f settings/cameras.yaml ]; then
+  echo "deploy/settings/cameras.yaml is missing: copy cameras.example.yaml beside it and write your cameras" >&2
   exit 2
 fi
 ./secrets.sh

@@ -38,6 +38,8 @@ cameras:
   address they are percent-encoded.
 - A camera takes from `defaults` what it does not say itself, field by field.
 - Durations are in seconds (`_s`), lengths in pixels.
+- Beside the file: the variables `MASKWATCH_CONFIG` (for `-c`), `MASKWATCH_DATA_DIR` (for `--data-dir`) and
+  `MASKWATCH_LOG` (`debug`, `info`, `warning`).
 """
 _BOUNDS = {
     "ge": "at least {:g}",
@@ -73,12 +75,15 @@ def settings_fields(model: type[BaseModel] = Settings, prefix: str = "") -> Iter
 def settings_reference() -> str:
     """Return docs/settings.md."""
     lines = [_HEAD]
-    section = ""
+    section = None
     for path, field in settings_fields():
         part = path.rpartition(".")[0]
+        if part.startswith("cameras[].rule"):
+            continue  # the fields of the site's
         if part != section:
             section = part
-            lines += ["", f"## {part}", "", *_about(part), "| Field | Type | Default | Bounds | Meaning |"]
+            lines += ["", f"## {part or 'For the whole site'}", "", *_about(part)]
+            lines.append("| Field | Type | Default | Bounds | Meaning |")
             lines.append("|---|---|---|---|---|")
         default = "(required)" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
         meaning = " ".join((field.description or "").split())
@@ -106,11 +111,13 @@ def bounds(field: FieldInfo) -> str:
 
 def _about(part: str) -> list[str]:
     model: Any = Settings
+    if not part:
+        return []
     for name in part.replace("[]", "").split("."):
         model = _model_in(model.model_fields[name].annotation)
     text = [str(model.__doc__ or "").strip(), ""]
     if model is CameraSettings:
-        text[0] += " Every field of `defaults` may stand here too."
+        text[0] += " Every field of `defaults` may stand here too, and a [`rule`](#rule) of the camera's own."
     return text
 
 
@@ -141,7 +148,9 @@ def _shown(value: Any) -> str:
         return str(value.value)
     if isinstance(value, float):
         return f"{value:g}"
-    return {"": '""', None: "null", (): "[]"}.get(value, str(value))
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{each}"' if each == "*" else _shown(each) for each in value) + "]"
+    return {"": '""', None: "null"}.get(value, str(value))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,19 @@ class Composed:
             words = self._program(name, words[:1]) + words[1:]
         return subprocess.run(words, env=self._env(name), capture_output=True, check=False).returncode == 0
 
+    def run_in(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of maskwatch as `docker compose exec NAME maskwatch …` does."""
+        command = self._program(name, ["maskwatch", *(self._said(name, word) for word in words)])
+        return subprocess.run(
+            command,
+            env=self._env(name),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
     def _order(self) -> list[str]:
         done: list[str] = []
         while len(done) < len(self.services):
@@ -221,9 +234,9 @@ class Composed:
 def prepare(folder: Path, cameras: str) -> dict[str, Path]:
     """Copy deploy/ as a fresh clone has it, write its cameras, make its secrets; returns the secrets' files."""
     shutil.copytree(ROOT / "deploy", folder, ignore=shutil.ignore_patterns("secrets", ".env", "cameras.yaml"))
-    example = (folder / "cameras.example.yaml").read_text()
+    example = (folder / "settings" / "cameras.example.yaml").read_text()
     head, _, rest = example.partition("cameras:\n")
-    (folder / "cameras.yaml").write_text(f"{head}cameras:\n{cameras}\n# What{rest.partition('# What')[2]}")
+    (folder / "settings" / "cameras.yaml").write_text(f"{head}cameras:\n{cameras}\n# What{rest.partition('# What')[2]}")
     subprocess.run(["sh", str(folder / "secrets.sh")], check=True, capture_output=True)
     hashed = folder / "secrets" / "page_password_hash"
     hashed.write_text(hash_password((folder / "secrets" / "page_password").read_text()))

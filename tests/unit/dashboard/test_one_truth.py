@@ -114,13 +114,17 @@ def test_an_alert_names_only_what_is_exported(alert: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_complete(alert: dict[str, Any], root: Path) -> None:
-    """It has `for`, severity, summary, description, a runbook, a test that it fires and one that it does not."""
+    """It has `for`, severity, summary, description, a runbook, a test that it fires and one that it does not.
+
+    A runbook says what to look at, what it means and what to do, in this order.
+    """
     assert alert["for"]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert {"summary", "description", "runbook_url"} == alert["annotations"].keys()
     name = alert["alert"]
     assert alert["annotations"]["runbook_url"] == f"{{{{ $externalLabels.page }}}}/handbook/runbooks#{name.lower()}"
-    assert f"\n## {name}\n" in (root / "docs" / "runbooks.md").read_text()
+    runbook = (root / "docs" / "runbooks.md").read_text().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\*\*(\w+)\.\*\*", runbook, re.MULTILINE) == ["Look", "Means", "Do"]
     assert f'<h2 id="{name.lower()}">{name}</h2>' in chapter("runbooks")
     tests = "".join(file.read_text() for file in (root / "tests" / "prometheus").glob("*.yaml"))
     asked = [line for line in tests.splitlines() if f'alertname="{name}"' in line and "expr:" in line]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -29,15 +28,7 @@ FACE_OUTSIDE = {"dashboard": "8080", "grafana": "3000", "mqtt": "1883"}
 @cache
 def services() -> dict[str, Any]:
     """All services of all profiles, as Docker Compose reads them."""
-    camera = DEPLOY / "cameras.yaml"
-    made = not camera.exists()
-    if made:
-        shutil.copy(DEPLOY / "cameras.example.yaml", camera)
-    try:
-        return resolved(DEPLOY, "*")
-    finally:
-        if made:
-            camera.unlink()
+    return resolved(DEPLOY, "*")
 
 
 def own() -> Iterator[tuple[str, Any]]:
@@ -112,7 +103,7 @@ def test_example_settings_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The example's settings load, lead to the services by their names, and hide what is secret."""
     for name in ("bus_password", "page_password_hash"):
         (tmp_path / name).write_text("$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA" if "hash" in name else "hunter2")
-    text = (DEPLOY / "cameras.example.yaml").read_text().replace("/run/secrets", str(tmp_path))
+    text = (DEPLOY / "settings" / "cameras.example.yaml").read_text().replace("/run/secrets", str(tmp_path))
     monkeypatch.setenv("MASKWATCH_BUS_USER", "ingest")
     settings = parse_settings(text)
     assert settings.bus.url == "redis://ingest:hunter2@bus:6379/0"

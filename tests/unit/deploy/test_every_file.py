@@ -20,7 +20,6 @@ READ_BY = {
     ".env.example": f"{COMPOSE}::test_every_variable_has_its_default_in_the_example",
     "Dockerfile": f"{IMAGE}::test_the_image_is_of_this_version",
     "alertmanager/alertmanager.yml": f"{PROMETHEUS}::test_alertmanager_takes_our_example",
-    "cameras.example.yaml": f"{COMPOSE}::test_example_settings_are_right",
     "compose.yaml": RUNNING,
     "go2rtc.yaml": f"{COMPOSE}::test_helpers_beside_the_site",
     "grafana/compose.yaml": f"{COMPOSE}::test_grafana_finds_its_dashboards_and_its_data",
@@ -59,6 +58,7 @@ READ_BY = {
     "requirements/training.txt": f"{IMAGE}::test_pins_are_of_what_the_project_asks_for",
     "sbom.py": f"{IMAGE}::test_bill_of_materials_names_what_is_in_the_image",
     "secrets.sh": f"{COMPOSE}::test_secrets_are_made",
+    "settings/cameras.example.yaml": f"{COMPOSE}::test_example_settings_are_right",
     "slim.py": f"{IMAGE}::test_what_is_taken_away",
     "up.sh": f"{IMAGE}::test_from_a_fresh_clone_to_a_running_site",
 }

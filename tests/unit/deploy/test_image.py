@@ -194,8 +194,8 @@ def test_from_a_fresh_clone_to_a_running_site(tmp_path: Path) -> None:
     shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("secrets", ".env", "cameras.yaml", "helm"))
     refused = subprocess.run(["sh", folder / "up.sh"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
-    assert "copy deploy/cameras.example.yaml" in refused.stderr
-    shutil.copy(folder / "cameras.example.yaml", folder / "cameras.yaml")
+    assert "copy cameras.example.yaml" in refused.stderr
+    shutil.copy(folder / "settings" / "cameras.example.yaml", folder / "settings" / "cameras.yaml")
     program = Path(sys.executable).with_name("maskwatch")
     answers = f'case "$1" in run) exec "{program}" dashboard --hash-password;; esac'
     asked = run_beside(tmp_path, "docker", answers, folder / "up.sh", "--scale", "detector=2")
