@@ -54,7 +54,7 @@ def test_what_is_exported_is_the_table() -> None:
     filled(registry)
     exposition = Exposition(registry, host="127.0.0.1", port=0)
     try:
-        with urlopen(exposition.url, timeout=5) as answer:  # noqa: S310  our own address
+        with urlopen(exposition.url, timeout=30) as answer:  # noqa: S310  our own address
             text = answer.read().decode()
     finally:
         exposition.close()
