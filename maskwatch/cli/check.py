@@ -21,9 +21,12 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), envvar="MASKWATCH_CONFIG")
 def check_config(file: Path) -> None:
-    """Print the effective settings of FILE with secrets hidden; exit 2 with file, line and field of each mistake."""
+    """Print the effective settings of FILE with secrets hidden; exit 2 with file, line and field of each mistake.
+
+    FILE may be named by MASKWATCH_CONFIG, as it is in containers.
+    """
     from aggregator.alerts.sinks import examine
 
     click.echo(dump_settings(load_settings(file, examine)), nl=False)

@@ -24,7 +24,7 @@ MAY_BE_UNWELL = {"status", "health"}
 OPERATORS_COMMANDS = (
     *("status", "health", "doctor", "store status", "alerts list --waiting", "alerts retry --all", "events", "report"),
     *(
-        "check-config /etc/maskwatch/cameras.yaml",
+        "check-config",
         "replay --from bus",
         "events export",
         "backup /var/lib/maskwatch/copy.db",

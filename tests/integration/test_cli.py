@@ -47,6 +47,16 @@ def test_the_minimal_settings_are_accepted_and_shown_without_secrets(tmp_path: P
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_settings_are_found_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, where MASKWATCH_CONFIG names the file, nobody has to."""
+    file = tmp_path / "cameras.yaml"
+    file.write_text("bus: {url: 'redis://127.0.0.1:1/0'}\n")
+    monkeypatch.setenv("MASKWATCH_CONFIG", str(file))
+    assert "redis://127.0.0.1:1/0" in call("check-config").stdout
+    assert "redis://127.0.0.1:1/0" in call("doctor", "--data-dir", tmp_path, code=1).stdout
+    assert "the bus does not answer" in call("status", "--data-dir", tmp_path, code=2).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,6 +130,14 @@ def test_the_handbook_opens_at_an_alert(page: Page) -> None:
     assert "](" not in text
     assert "<table" in page.client().get("/handbook/model-card").text
     assert page.client().get("/handbook/..%2Fpages.py").status_code == 404
+
+
+def test_the_paths_told_to_programs_exist(page: Page) -> None:
+    """Each path that docs/page.md names is one of the interface's, whatever stands for an id."""
+    there = {re.sub(r"\{\w+\}", "*", path) for path in page.client().get("/api/v1/openapi.json").json()["paths"]}
+    told = re.findall(r"(/api/v1/[\w/.]+)", (ROOT / "docs" / "page.md").read_text())
+    assert len(told) > 8
+    assert {re.sub(r"\b[A-Z]+\b", "*", path) for path in told} <= there | {"/api/v1/openapi.json"}
 
 
 def test_a_failing_channel_is_said(guarded: Page) -> None:

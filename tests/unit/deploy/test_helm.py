@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CHART = ROOT / "deploy" / "helm" / "maskwatch"
 KUBERNETES = "1.31"
+HASH = "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
+(SAMPLE,) = re.findall(r"```yaml\n# values.yaml\n(.*?)```", (ROOT / "docs" / "operator.md").read_text(), re.DOTALL)
 CAMERAS = [{"id": "lobby", "source": "rtsp://viewer:${file:/run/cameras/lobby:-}@192.0.2.10/stream1"}]
 SITES: dict[str, dict[str, Any]] = {
     "least": {"settings": {"cameras": CAMERAS}},
@@ -32,7 +34,7 @@ SITES: dict[str, dict[str, Any]] = {
         "ingest": {"replicas": 3},
         "aggregator": {"replicas": 2},
         "detector": {"gpu": True, "nodeSelector": {"gpu": "yes"}, "scaling": {"kind": "keda", "max": 8}},
-        "dashboard": {"passwordHash": "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", "ingress": {"enabled": True}},
+        "dashboard": {"passwordHash": HASH, "ingress": {"enabled": True}},
         "monitoring": {"serviceMonitor": True, "rules": True, "dashboards": True},
     },
     "outside": {
@@ -42,6 +44,7 @@ SITES: dict[str, dict[str, Any]] = {
         "detector": {"scaling": {"kind": "none"}},
         "networkPolicies": False,
     },
+    "sample of the operator's page": yaml.safe_load(SAMPLE.replace("$argon2id$…", HASH)),
 }
 
 
