@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sqlite3
 import stat
@@ -18,7 +19,7 @@ from aggregator.database import FILE_NAME, known, newest
 from aggregator.store import Step, open_store
 from aggregator.store_outbox import DeliveryState, Outbox
 from maskwatch.cli import command
-from maskwatch.cli.process import wait_for_store
+from maskwatch.cli.process import StackFile, wait_for_store
 from maskwatch.clock import ManualClock
 from maskwatch.domain import EventState
 from maskwatch.errors import ConfigError, StoreNotReady
@@ -271,6 +272,18 @@ def test_dead_letters_are_sent_again(site: list[str], letters: Outbox) -> None:
     assert "1 of 1 will be sent again" in call("alerts", "retry", "--all", "--subscription", "desk", *site)
     assert in_state(letters, DeliveryState.DEAD) == ["other"]
     assert "0 of 0 will be sent again" in call("alerts", "retry", "--all", "--subscription", "desk", *site)
+
+
+def test_alerts_of_a_running_stack_need_no_secret(tmp_path: Path) -> None:
+    """Whoever looks has not the stack's environment: lists are shown, and a test is sent, all the same."""
+    config = tmp_path / "cameras.yaml"
+    config.write_text("cameras:\n  - {id: door, source: 'rtsp://u:${NOT_IN_THIS_SHELL}@192.0.2.1/1'}\n")
+    data = tmp_path / "data"
+    open_store(data, "").close()
+    StackFile(os.getpid(), "unix:///nowhere", str(config), NOW).write(data)
+    assert "no dead letters" in call("alerts", "list", "--data-dir", str(data))
+    done = CliRunner().invoke(command, ["alerts", "test", "desk", "--within-s", "1", "--data-dir", str(data)])
+    assert (done.exit_code, "is `maskwatch notify` running?" in done.output) == (1, True)
 
 
 def test_dead_letters_are_given_up(site: list[str], letters: Outbox) -> None:

@@ -20,16 +20,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.redis_server, pytest.mark.slow, pytes
 
 CLIP = ROOT / "ingest" / "demo" / "lobby.mp4"
 
-MAY_BE_UNWELL = {"status", "health"}
 OPERATORS_COMMANDS = (
-    *("status", "health", "doctor", "store status", "alerts list --waiting", "alerts retry --all", "events", "report"),
-    *(
-        "check-config",
-        "replay --from bus",
-        "events export",
-        "backup /var/lib/maskwatch/copy.db",
-    ),
-    "erase --camera lobby --from 7d --to 1h --yes",
+    *("status", "doctor", "check-config", "alerts list --waiting", "replay --from bus"),
+    *("backup /var/lib/maskwatch/copy.db", "erase --camera lobby --from 7d --to 1h --yes"),
 )
 """What the operator's pages and the runbooks tell to type in the aggregator's container."""
 
@@ -72,7 +65,9 @@ def test_the_whole_site_runs(tmp_path: Path) -> None:
             assert answer.status == 200
         for words in OPERATORS_COMMANDS:
             done = site.run_in("aggregator", *words.split())
-            assert done.returncode in ({0, 1} if words in MAY_BE_UNWELL else {0}), f"{words}: {done.stderr}"
+            assert done.returncode in ({0, 1} if words == "status" else {0}), f"{words}: {done.stderr}"
             assert "Traceback" not in done.stderr, words
         codes = site.stop()
         assert {name: code for name, code in codes.items() if code != 0} == {}
+        done = site.run_in("aggregator", "restore", "/var/lib/maskwatch/copy.db", "--yes")  # `docker compose run`
+        assert done.returncode == 0, done.stderr
