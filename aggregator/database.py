@@ -6,6 +6,8 @@ database of another version in plain words. The steps are Alembic's, in `aggrega
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from aggregator.in_use import hold
+from aggregator.in_use import FileLock, hold
 from maskwatch.errors import ConfigError, StoreNotReady, StoreUnavailable, Unsupported
 from maskwatch.secrecy import hide_credentials
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
-
-    from aggregator.in_use import FileLock
 
 FILE_NAME = "maskwatch.db"
 BUSY_S = 5.0
@@ -234,15 +234,23 @@ def _sqlite(data_dir: Path, *, create: bool) -> Engine:
 
 
 def _create_file(path: Path) -> None:
-    """Make the database beside its place and move it there: whoever finds it finds it whole."""
+    """Make the database beside its place and move it there: whoever finds it finds it whole.
+
+    Of several who do so at once one makes it, and the others wait for it.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    engine = create_engine(f"sqlite:///{fresh}")
-    upgrade(engine, str(fresh))
-    engine.dispose()
-    fresh.replace(path)
+    with FileLock(fresh) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            fresh.unlink(missing_ok=True)
+            return
+        os.truncate(lock.fileno(), 0)  # what one left who was killed
+        fresh.with_name(f"{fresh.name}-journal").unlink(missing_ok=True)
+        engine = create_engine(f"sqlite:///{fresh}")
+        upgrade(engine, str(fresh))
+        engine.dispose()
+        fresh.replace(path)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import yaml
@@ -122,25 +122,41 @@ def dump_camera(camera: CameraSettings) -> str:
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
 
 
+class _Stamp(NamedTuple):
+    """By what a changed file is told; the size of one that is not there is -1."""
+
+    written_at_ns: int
+    size: int
+    inode: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        return self.size == 0
+
+
 class SettingsWatch:
     """Notices that a settings file changed, or that it was asked to look (SIGHUP)."""
 
-    def __init__(self, path: Path, settings: Settings, examine: Examine | None = None) -> None:
-        """Begin with what was read last."""
+    def __init__(self, path: Path, examine: Examine | None = None) -> None:
+        """Begin with what the file says now; raises ConfigError where `load_settings` does."""
         self.path = path
-        self.current = settings
         self._examine = examine
-        self._seen = self._stamp()
+        self._seen = self._stamp()  # before reading: what is edited from here on is noticed
         self._asked = False
+        self.current = load_settings(path, examine)
 
     def ask(self) -> None:
         """Have the next poll read the file whether it changed or not; safe in a signal handler."""
         self._asked = True
 
     def poll(self) -> Settings | None:
-        """Return new settings, None if nothing changed, or raise ConfigError once for a broken edit."""
+        """Return new settings, None if nothing changed, or raise ConfigError once for a broken edit.
+
+        An empty file is no edit yet: it is one that somebody begins to write.
+        """
         stamp = self._stamp()
-        if stamp == self._seen and not self._asked:
+        if (stamp == self._seen and not self._asked) or stamp.is_empty:
             return None
         self._seen, self._asked = stamp, False
         settings = load_settings(self.path, self._examine)
@@ -149,12 +165,12 @@ class SettingsWatch:
         self.current = settings
         return settings
 
-    def _stamp(self) -> tuple[int, int, int]:
+    def _stamp(self) -> _Stamp:
         try:
             status = self.path.stat()
         except OSError:
-            return (0, 0, 0)
-        return (status.st_mtime_ns, status.st_size, status.st_ino)
+            return _Stamp(0, -1, 0)
+        return _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 class _Document:

@@ -22,7 +22,7 @@ from maskwatch.cli.process import (
 )
 from maskwatch.clock import SystemClock
 from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.settings_file import SettingsWatch, load_settings
+from maskwatch.settings_file import SettingsWatch
 
 
 @click.command()
@@ -39,12 +39,12 @@ def notify(config: Path, data_dir: Path, health_file: Path | None) -> None:
     from aggregator.store import open_store
     from aggregator.store_outbox import Outbox
 
-    settings = load_settings(config, examine)
+    watch = SettingsWatch(config, examine)
+    settings = watch.current
     start_logging("notify")
     for library in ("httpx", "httpcore", "apprise", "paho", "mqtt"):
         logging.getLogger(library).setLevel(logging.WARNING)  # below that they log addresses, with what is secret there
     clock, stop = SystemClock(), Stop()
-    watch = SettingsWatch(config, settings, examine)
     with signals(stop, reload=watch.ask):
         store = wait_for_store(partial(open_store, data_dir, settings.store.url, create=False), stop, clock)
         if store is None:

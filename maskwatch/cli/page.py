@@ -14,10 +14,11 @@ from maskwatch.cli.process import (
     page_path,
     signals,
     start_logging,
+    write_whole,
 )
 from maskwatch.clock import SystemClock
 from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.settings_file import SettingsWatch, load_settings
+from maskwatch.settings_file import SettingsWatch
 
 
 @click.command()
@@ -42,10 +43,10 @@ def dashboard(config: Path, data_dir: Path, health_file: Path | None, hash_passw
     from dashboard.site import Site
     from maskwatch.bus_routed import open_bus
 
-    settings = load_settings(config)
+    watch = SettingsWatch(config)
+    settings = watch.current
     start_logging("dashboard")
     clock, stop = SystemClock(), Stop()
-    watch = SettingsWatch(config, settings)
     with signals(stop, reload=watch.ask):
         bus = open_bus(bus_address(settings, data_dir))
         heartbeat = Heartbeat(
@@ -56,8 +57,7 @@ def dashboard(config: Path, data_dir: Path, health_file: Path | None, hash_passw
         )
         server = PageServer(site=site, heartbeat=heartbeat, secrets=data_dir / "secrets")
         path = page_path(data_dir)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(server.url)
+        write_whole(path, server.url)
         click.echo(f"page to open: {server.url}", err=True)
         try:
             server.run(stop)

@@ -61,11 +61,7 @@ class StackFile:
 
     def write(self, data_dir: Path) -> None:
         """Put it below the data directory."""
-        path = stack_path(data_dir)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(self), file)
+        write_whole(stack_path(data_dir), json.dumps(asdict(self)), mode=0o600)
 
     @classmethod
     def read(cls, data_dir: Path) -> StackFile | None:
@@ -76,6 +72,16 @@ class StackFile:
         except (OSError, ValueError, TypeError):
             return None
         return found
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a small file beside its place and move it there: whoever waits for it finds all of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+    fresh.replace(path)
 
 
 def stack_path(data_dir: Path) -> Path:

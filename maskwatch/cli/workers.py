@@ -19,11 +19,12 @@ from maskwatch.cli.process import (
     signals,
     start_logging,
     wait_for_store,
+    write_whole,
 )
 from maskwatch.clock import SystemClock
 from maskwatch.errors import BusUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.settings_file import SettingsWatch, load_settings
+from maskwatch.settings_file import SettingsWatch
 from maskwatch.shard import Shard
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _connect(address: BusAddress, stop: Stop, clock: SystemClock) -> RedisBus | 
 @shard_option
 def ingest(config: Path, data_dir: Path, health_file: Path | None, shard: str) -> None:
     """Read the cameras and put their frames on the bus: one process for each camera."""
-    settings = load_settings(config)
+    watch = SettingsWatch(config)
+    settings = watch.current
     start_logging("ingest")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process that forks must not have threads of a library
 
@@ -73,7 +75,6 @@ def ingest(config: Path, data_dir: Path, health_file: Path | None, shard: str) -
 
     clock, stop = SystemClock(), Stop()
     address = bus_address(settings, data_dir)
-    watch = SettingsWatch(config, settings)
     with signals(stop, reload=watch.ask):
         bus = _connect(address, stop, clock)
         heartbeat = Heartbeat(
@@ -98,12 +99,12 @@ def detect(config: Path, data_dir: Path, health_file: Path | None) -> None:
     from detector.pipeline import open_pipeline
     from detector.worker import DetectorWorker
 
-    settings = load_settings(config)
+    watch = SettingsWatch(config)
+    settings = watch.current
     start_logging("detect")
     clock, stop = SystemClock(), Stop()
     pipeline, faces, masks = open_pipeline(settings.detector, glimpses=True)
     models = (faces.contract.name, masks.contract.name)
-    watch = SettingsWatch(config, settings)
     with signals(stop, reload=watch.ask):
         bus = _connect(bus_address(settings, data_dir), stop, clock)
         heartbeat = Heartbeat(
@@ -143,11 +144,11 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
     from aggregator.worker import AggregatorWorker
     from maskwatch.metrics import Metrics
 
-    settings = load_settings(config)
+    watch = SettingsWatch(config)
+    settings = watch.current
     start_logging("aggregate")
     clock, stop = SystemClock(), Stop()
     registry = CollectorRegistry()
-    watch = SettingsWatch(config, settings)
     exposition = Exposition(registry, host=settings.metrics.host, port=settings.metrics.port)
     with signals(stop, reload=watch.ask):
         store = wait_for_store(lambda: open_store(data_dir, settings.store.url), stop, clock)
@@ -173,8 +174,7 @@ def aggregate(config: Path, data_dir: Path, health_file: Path | None, shard: str
             watch=watch,
             look_at_space=partial(take_space, data_dir, store.database),
         )
-        metrics_path(data_dir).parent.mkdir(parents=True, exist_ok=True)
-        metrics_path(data_dir).write_text(exposition.url)
+        write_whole(metrics_path(data_dir), exposition.url)
         try:
             worker.run(stop)
         finally:

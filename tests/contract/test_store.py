@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -111,3 +112,14 @@ def test_no_database_is_said_so(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database at all, but long enough to look like a page" * 40)
     with pytest.raises(ConfigError, match="not a database"):
         open_store(tmp_path)
+
+
+def test_several_may_make_it_at_once(tmp_path: Path) -> None:
+    """Processes that start on an empty data directory at the same moment have one and the same file."""
+    with ThreadPoolExecutor(4) as threads:
+        stores = list(threads.map(open_store, [tmp_path / "data"] * 4))
+    for number, store in enumerate(stores):
+        store.commit(Step((), [make_event(id=f"event-{number}")]))
+    assert [len(store.events()) for store in stores] == [4] * 4
+    for store in stores:
+        store.close()

@@ -9,10 +9,9 @@ from ingest.fleet import IngestFleet
 from maskwatch.bus_routed import BusAddress
 from maskwatch.clock import SystemClock
 from maskwatch.heartbeat import Stop
-from maskwatch.settings_file import SettingsWatch, load_settings
+from maskwatch.settings_file import SettingsWatch
 
 if __name__ == "__main__":
     bus_url, file = sys.argv[1], Path(sys.argv[2])
-    settings = load_settings(file)
-    watch = SettingsWatch(file, settings)
-    IngestFleet(settings=settings, bus_address=BusAddress(bus_url), clock=SystemClock(), watch=watch).run(Stop())
+    watch, address = SettingsWatch(file), BusAddress(bus_url)
+    IngestFleet(settings=watch.current, bus_address=address, clock=SystemClock(), watch=watch).run(Stop())

@@ -30,7 +30,7 @@ from maskwatch.errors import BadMessage
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.imaging import encode_jpeg
 from maskwatch.reports import Wanted, camera_to_json, wanted_to_json
-from maskwatch.settings_file import SettingsWatch, load_settings
+from maskwatch.settings_file import SettingsWatch
 from tests.builders import NOW, make_camera_report, make_detection, make_frame_message
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_an_edited_privacy_mode_holds_at_once(tmp_path: Path) -> None:
     bench = Bench()
     file = tmp_path / "site.yaml"
     file.write_text("cameras: []\n")
-    watch = SettingsWatch(file, load_settings(file))
+    watch = SettingsWatch(file)
     worker = bench.build("detect-2", watch=watch)
     bench.publish(seq=1, deadline_at=0.0)
     worker.step()

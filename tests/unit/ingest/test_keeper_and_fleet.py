@@ -289,7 +289,7 @@ def test_a_broken_edit_is_said_once_and_the_old_settings_go_on(
         clock=rig.clock,
         bus=rig.bus,
         launch=rig.launch,
-        watch=SettingsWatch(file, settings),
+        watch=SettingsWatch(file),
     )
     fleet.step()
     file.write_text("cameras: [{id: door, fsp: 3}]")

@@ -328,7 +328,7 @@ def test_watch(tmp_path: Path) -> None:
     """A watch gives new settings once after a change, says a broken edit once, and keeps the old ones meanwhile."""
     path = tmp_path / "site.yaml"
     write(path, MINIMAL)
-    watch = SettingsWatch(path, load_settings(path))
+    watch = SettingsWatch(path)
     assert watch.poll() is None
     write(path, MINIMAL + "    fps: 3\n")
     changed = watch.poll()
@@ -349,7 +349,7 @@ def test_watch_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     path = tmp_path / "site.yaml"
     monkeypatch.setenv("PW", "one")
     write(path, "cameras: [{id: a, source: 'rtsp://u:${PW}@h/1'}]\n")
-    watch = SettingsWatch(path, load_settings(path))
+    watch = SettingsWatch(path)
     os.environ["PW"] = "two"
     assert watch.poll() is None
     watch.ask()
@@ -363,10 +363,38 @@ def test_watch_of_a_file_that_vanishes(tmp_path: Path) -> None:
     """A settings file that is taken away is said once, and read again when it returns."""
     path = tmp_path / "site.yaml"
     write(path, MINIMAL)
-    watch = SettingsWatch(path, load_settings(path))
+    watch = SettingsWatch(path)
     path.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         watch.poll()
     assert watch.poll() is None
     write(path, MINIMAL + "    fps: 9\n")
     assert watch.poll() is not None
+
+
+def test_watch_of_a_file_that_is_written_in_place(tmp_path: Path) -> None:
+    """What an editor has emptied and not written yet is no edit: no camera is taken away."""
+    path = tmp_path / "site.yaml"
+    write(path, MINIMAL)
+    watch = SettingsWatch(path)
+    path.write_text("")
+    assert watch.poll() is None
+    path.write_text(MINIMAL + "    fps: 9\n")
+    changed = watch.poll()
+    assert changed is not None
+    assert changed.cameras[0].fps == 9
+
+
+def test_watch_of_a_file_that_is_edited_while_it_is_read(tmp_path: Path) -> None:
+    """An edit between reading and watching is noticed at the first look."""
+    path = tmp_path / "site.yaml"
+    write(path, MINIMAL)
+
+    def edit(settings: Settings) -> list[tuple[tuple[str | int, ...], str]]:
+        if settings.cameras[0].fps != 9:
+            write(path, MINIMAL + "    fps: 9\n")
+        return []
+
+    changed = SettingsWatch(path, edit).poll()
+    assert changed is not None
+    assert changed.cameras[0].fps == 9
