@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from dashboard.access.passwords import hash_password
 from tests.conftest import ROOT
-from tests.programs import require_program, wait_until
+from tests.programs import require_program
+from tests.stack import wait_for
 
 COMPOSE = str(Path(sys.executable).with_name("docker-compose"))
 NO_PROGRAM = ("grafana", "postgres", "go2rtc")
@@ -80,7 +81,7 @@ class Composed:
             for name in self._order():
                 for other, wanted in self.services[name].get("depends_on", {}).items():
                     if wanted["condition"] == "service_healthy" and other in self.processes:
-                        wait_until(lambda other=other: self.is_healthy(other), within_s=90, what=f"{other}'s health")  # type: ignore[misc]
+                        wait_for(lambda other=other: self.is_healthy(other), within_s=90, what=f"{other}'s health")  # type: ignore[misc]
                 self._start(name)
         except BaseException as error:
             self.__exit__(type(error))
@@ -101,7 +102,7 @@ class Composed:
         codes = {}
         for name, process in reversed(self.processes.items()):
             process.terminate()
-            codes[name] = process.wait(20)
+            codes[name] = process.wait(60)
         return codes
 
     def url(self, service: str, port: int, path: str) -> str:

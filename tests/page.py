@@ -25,6 +25,7 @@ from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.reports import camera_to_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW, make_camera_report
+from tests.programs import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def serving(page: Page, folder: Path) -> Iterator[str]:
         yield server.url
     finally:
         stop.request()
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 @contextmanager

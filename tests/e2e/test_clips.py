@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.programs import wait_until
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +41,12 @@ def play(folder: Path, clips: list[Path]) -> tuple[list[dict[str, Any]], dict[st
             done = {row["camera_id"] for row in status.get("ledgers", []) if row["captured"] and not row["in_flight"]}
             return over >= names <= done
 
-        wait_until(is_over, within_s=240, what="the end of the clips")
-        wait_until(lambda: all(each["state"] == "closed" for each in stack.events()), what="closed episodes")
+        wait_for(is_over, within_s=240, what="the end of the clips")
+
+        def is_closed() -> bool:
+            return all(each["state"] == "closed" for each in stack.events() if each["camera_id"] in names)
+
+        wait_for(is_closed, what="closed episodes")
         return stack.events(), {row["camera_id"]: row for row in stack.status()["ledgers"]}
 
 

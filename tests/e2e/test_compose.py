@@ -11,7 +11,8 @@ import pytest
 
 from tests.composed import Composed, is_runnable, prepare, resolved
 from tests.conftest import ROOT
-from tests.programs import wait_until
+from tests.programs import PATIENCE_S
+from tests.stack import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ OPERATORS_COMMANDS = (
 def asked(url: str) -> Any:
     """Return the JSON that an address answers with; empty where it does not yet."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own address
             return json.load(answer)
     except (urllib.error.URLError, OSError):
         return {}
@@ -44,24 +45,24 @@ def test_the_whole_site_runs(tmp_path: Path) -> None:
         each["depends_on"] = {k: v for k, v in each.get("depends_on", {}).items() if k in services}
     with Composed(tmp_path, services, secrets) as site:
         for name in (name for name, each in services.items() if "healthcheck" in each):
-            wait_until(lambda name=name: site.is_healthy(name), within_s=90, what=f"{name}'s health")  # type: ignore[misc]
+            wait_for(lambda name=name: site.is_healthy(name), within_s=90, what=f"{name}'s health")  # type: ignore[misc]
 
         def queried(expression: str) -> list[Any]:
             found = asked(site.url("prometheus", 9090, f"/api/v1/query?query={expression}"))
             return [row["value"][1] for row in found.get("data", {}).get("result", [])]
 
-        wait_until(
+        wait_for(
             lambda: "1" in queried("maskwatch_episodes_opened_total%7Bkind=%22no_mask%22%7D%3E0"),
-            within_s=60,
+            within_s=90,
             what="the episode in Prometheus",
         )
-        assert queried("up") == ["1"]
+        wait_for(lambda: queried("up") == ["1"], what="a scrape that succeeds")
         rules = asked(site.url("prometheus", 9090, "/api/v1/rules"))["data"]["groups"]
         assert sum(rule["type"] == "alerting" for group in rules for rule in group["rules"]) > 5
         (manager,) = asked(site.url("prometheus", 9090, "/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
         assert site.addresses["alertmanager"] in manager["url"]
         assert queried("sum(maskwatch_frames_lost_total)") == ["0"]
-        with urllib.request.urlopen(site.url("dashboard", 8080, "/login"), timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(site.url("dashboard", 8080, "/login"), timeout=PATIENCE_S) as answer:  # noqa: S310
             assert answer.status == 200
         for words in OPERATORS_COMMANDS:
             done = site.run_in("aggregator", *words.split())

@@ -319,8 +319,10 @@ def test_ten_kills_of_a_real_process_change_nothing(tmp_path: Path, root: Path) 
             expected = play(records, calm)
             store = open_store(data)
             assert (data / FILE_NAME).exists()
-            wait_until(lambda: len(_of(store, "door")) >= len(expected), within_s=60, what="the last event")
-            wait_until(lambda: not store.unpublished(), within_s=30, what="publishing")
+            wait_until(
+                lambda: len(_of(store, "door")) >= len(expected), within_s=60, what="the last event", pause_s=0.1
+            )
+            wait_until(lambda: not store.unpublished(), what="publishing")
             assert _of(store, "door") == expected
             entries = bus.read_after({EVENTS: BEGINNING}, count=10_000, block_s=0)
             published = [event_from_fields(entry.fields) for entry in entries]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SCHEMES = ("dark", "light")
 CHANNELS: dict[str, dict[str, object]] = {
@@ -37,7 +37,9 @@ SETTINGS = "dashboard: {port: 0}\nsubscriptions:\n" + "".join(
 )
 
 TILES = """async () => {
+  const { start } = await import("/static/frame.js");
   const { Tile, STATE_SHAPES } = await import("/static/tile.js");
+  const justOld_ms = 1000 * start.limit_s + 1;
   const white = new OffscreenCanvas(32, 18);
   const context = white.getContext("2d");
   context.fillStyle = "#fff";
@@ -46,7 +48,7 @@ TILES = """async () => {
   const everybody = { mask: 1, no_mask: 2, incorrect: 3, unknown: 4 };
   for (const state of Object.keys(STATE_SHAPES)) {
     const now = performance.now();
-    for (const [people, episodes, at] of [[null, 0, null], [{}, 0, now], [everybody, 1, now - 60000]]) {
+    for (const [people, episodes, at] of [[null, 0, null], [{}, 0, now], [everybody, 1, now - justOld_ms]]) {
       const since = episodes ? 1.7e9 : null;
       const today = { people: 9, share: 0.5, low: 0.2, high: 0.8, coverage: 1 };
       const name = { id: `${state}-${episodes}`, state, reason: "timeout", since: 1.7e9 };

@@ -14,12 +14,12 @@ import pytest
 from dashboard.access.passwords import FAILURES
 from maskwatch.errors import ConfigError
 from tests.page import GUARDED, PASSWORD, served
-from tests.programs import require_program
+from tests.programs import PATIENCE_S, require_program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 PROXY, ANYBODY = "127.0.0.2", "127.0.0.3"
 """Addresses that clients of these tests come from: all of 127.0.0.0/8 is this machine."""
@@ -48,7 +48,7 @@ def log_in(connection: HTTPConnection, password: str = PASSWORD, **headers: str)
 def through(url: str, source: str) -> HTTPConnection:
     """Return a connection that comes from an address of this machine."""
     parts = urlsplit(url)
-    return HTTPConnection(str(parts.hostname), parts.port, timeout=10, source_address=(source, 0))
+    return HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE_S, source_address=(source, 0))
 
 
 def test_a_certificate_makes_it_https_alone(tmp_path: Path) -> None:
@@ -58,14 +58,14 @@ def test_a_certificate_makes_it_https_alone(tmp_path: Path) -> None:
         assert url.startswith("https://127.0.0.1:")
         port = int(urlsplit(url).port or 0)
         trusting = ssl.create_default_context(cafile=str(certificate))
-        answer = log_in(HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting))
+        answer = log_in(HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=trusting))
         assert answer.status == 303
         assert "secure" in [part.strip().lower() for part in (answer.getheader("set-cookie") or "").split(";")]
         assert answer.getheader("strict-transport-security")
         with pytest.raises((HTTPException, OSError)):
-            log_in(HTTPConnection("127.0.0.1", port, timeout=10))
+            log_in(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S))
         with pytest.raises(ssl.SSLCertVerificationError):
-            log_in(HTTPSConnection("127.0.0.1", port, timeout=10, context=ssl.create_default_context()))
+            log_in(HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=ssl.create_default_context()))
 
 
 def test_a_key_that_does_not_fit_is_told_at_the_start(tmp_path: Path) -> None:
