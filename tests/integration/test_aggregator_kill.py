@@ -2,28 +2,23 @@
 
 What is compared with an undisturbed run is all that the store holds, every table by reflection (`tests.store_contents`
 names what is left out, and why); the order of each camera's changes; and what programs saw on the bus, but for repeats
-under the same ids.
+under the same ids. `python -m tests.bench.kills` makes it a hundred real ones, and prints what came of it.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from aggregator.store import FILE_NAME, Step, Store, open_store
+from aggregator.store import Step, Store, open_store
 from aggregator.worker import AggregatorWorker
-from maskwatch.bus import BEGINNING, Bus, Cap
+from maskwatch.bus import BEGINNING, Cap
 from maskwatch.bus_memory import MemoryBus
-from maskwatch.bus_redis import RedisBus
-from maskwatch.clock import ManualClock, SystemClock
+from maskwatch.clock import ManualClock
 from maskwatch.contracts import (
     CAMERAS_TABLE,
     EVENTS,
@@ -34,14 +29,13 @@ from maskwatch.contracts import (
     record_to_fields,
 )
 from maskwatch.domain import CameraReport, Event
-from maskwatch.embedded import EmbeddedValkey
 from maskwatch.heartbeat import Heartbeat
 from maskwatch.metrics import Metrics
 from maskwatch.reports import camera_to_json
 from maskwatch.settings_file import parse_settings
 from tests.builders import NOW
-from tests.programs import wait_until
-from tests.scenes import make_fold, play, random_log
+from tests.killing import RULES, kill_again_and_again
+from tests.scenes import random_log
 from tests.store_contents import contents
 
 if TYPE_CHECKING:
@@ -59,14 +53,6 @@ KILLS = 10
 CAMERAS = ("door", "gate")
 FILLED = ("events", "event_history", "folds", "minutes", "outbox")
 """Tables that the recorded streams surely fill."""
-
-RULES = """
-rule: {still_after_s: 30, crowd: {share: 0.3, minutes: 0.1, people: 2}}
-subscriptions:
-  - {name: desk, to: "http://127.0.0.1:9/hook", secret: known-to-all-readers-of-it}
-  - {name: gate-only, cleared: true, cameras: [gate], to: "http://127.0.0.1:9/gate", secret: known-to-all-readers-of-it}
-"""
-"""So that crowds, still faces and alerts are in the recorded streams as well; nothing is sent without a dispatcher."""
 
 
 class Death(BaseException):
@@ -227,123 +213,11 @@ def test_ninety_deaths_at_random_calls_change_nothing(tmp_path: Path) -> None:
     assert died == DEATHS
 
 
-PROGRAM = """
-import os, sys
-from pathlib import Path
-from prometheus_client import CollectorRegistry
-from aggregator.store import open_store
-from aggregator.worker import AggregatorWorker
-from maskwatch.bus_redis import RedisBus
-from maskwatch.clock import SystemClock
-from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.metrics import Metrics
-from maskwatch.processes import die_with_parent
-from maskwatch.settings import Settings
-from maskwatch.settings_retention import RetentionSettings
-
-def aggregate(url, folder):
-    bus, clock = RedisBus(url), SystemClock()
-    AggregatorWorker(
-        bus=bus,
-        store=open_store(Path(folder)),
-        clock=clock,
-        metrics=Metrics(CollectorRegistry(), clock),
-        settings=Settings(retention=RetentionSettings(events_hours=87_600, minutes_days=3650)),
-        heartbeat=Heartbeat(role="aggregate", bus=bus, clock=clock),
-    ).run(Stop())
-
-parent = os.getpid()
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        die_with_parent(parent)
-        aggregate(*sys.argv[1:])
-    print(child, flush=True)
-    os.waitpid(child, 0)
-"""
-"""Starts an aggregator for each line it reads: all have their imports, seconds of a busy machine, from one parent.
-
-It keeps everything, as the recorded log is years old."""
-
-
-class Aggregators:
-    """One aggregator after the other, each a process of its own."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        """Start the parent, and the first."""
-        command = [sys.executable, "-c", PROGRAM, url, str(folder)]
-        self._parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._pid = 0
-        self.start()
-
-    def start(self) -> None:
-        """Start the next; the one before is dead."""
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        self._parent.stdin.write("go\n")
-        self._parent.stdin.flush()
-        self._pid = int(self._parent.stdout.readline())
-
-    def kill(self) -> None:
-        """Kill the running one: no handler, no last word."""
-        os.kill(self._pid, signal.SIGKILL)
-
-    def end(self) -> None:
-        """Kill the running one, and end their parent."""
-        self.kill()
-        self._parent.communicate(timeout=30)
-
-
 @pytest.mark.slow
-def test_ten_kills_of_a_real_process_change_nothing(tmp_path: Path, root: Path) -> None:
-    """After ten kill -9, history, ids, state, ledger and published events equal those of an undisturbed fold."""
-    assert root.is_dir()
-    chance = random.Random(SEED)
-    records = random_log(21, frames=600)
-    data = tmp_path / "data"
-    with EmbeddedValkey(tmp_path / "bus", max_memory_bytes=64 * 2**20) as server:
-        bus = RedisBus(server.url)
-        report = next(each for each in records if isinstance(each, CameraReport))
-        bus.put(CAMERAS_TABLE, "door", camera_to_json(report))
-        clock = SystemClock()
-        aggregators = Aggregators(server.url, data)
-        try:
-            kills = sorted(chance.sample(range(len(records)), KILLS))
-            for index, record in enumerate(records):
-                bus.append(log_stream("door"), record_to_fields(record), LOG_CAP)
-                if index in kills:
-                    clock.sleep(chance.uniform(0, 0.4))
-                    aggregators.kill()
-                    aggregators.start()
-            calm = make_fold()
-            expected = play(records, calm)
-            store = open_store(data)
-            assert (data / FILE_NAME).exists()
-            wait_until(
-                lambda: len(_of(store, "door")) >= len(expected), within_s=60, what="the last event", pause_s=0.1
-            )
-            wait_until(lambda: not store.unpublished(), what="publishing")
-            assert _of(store, "door") == expected
-            entries = bus.read_after({EVENTS: BEGINNING}, count=10_000, block_s=0)
-            published = [event_from_fields(entry.fields) for entry in entries]
-            assert _once(each for each in published if each.camera_id == "door") == expected
-            last = _last_position(bus)
-            wait_until(lambda: _position(store) == last, what="the end of the log")
-            stored = store.load("door")
-            assert stored is not None
-            assert stored.state == calm.to_json()
-            summed = Counter({(minute, what): count for minute, what, count in store.counts("door", 0)})
-            assert summed == {(at, what): count for at, row in calm.minutes.items() for what, count in row.items()}
-            store.close()
-        finally:
-            aggregators.end()
-            bus.close()
-
-
-def _last_position(bus: Bus) -> str:
-    return bus.read_after({log_stream("door"): BEGINNING}, count=100_000, block_s=0)[-1].id
-
-
-def _position(store: Store) -> str:
-    stored = store.load("door")
-    return stored.position if stored is not None else ""
+def test_ten_kills_of_a_real_process_change_nothing(tmp_path: Path) -> None:
+    """After ten kill -9 every table of the store and what programs saw equal those of an undisturbed process."""
+    story = kill_again_and_again(tmp_path, kills=KILLS, frames=600, seed=SEED)
+    assert story.killed.differs_in(story.calm) == []
+    assert story.killed.lost_and_doubled(story.calm) == (0, 0)
+    assert all(story.calm.tables[name] for name in FILLED)
+    assert story.at_work > 0
