@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from aggregator.alerts.sink import Sink
     from maskwatch.domain import Event
 
 
@@ -67,7 +68,12 @@ class Desk:
     """A dispatcher at work: change its world, let it step, look at what its subscribers got."""
 
     def __init__(
-        self, folder: Path, *subscriptions: SubscriptionSettings, clock: ManualClock | None = None, url: str = ""
+        self,
+        folder: Path,
+        *subscriptions: SubscriptionSettings,
+        clock: ManualClock | None = None,
+        url: str = "",
+        open_sink: Callable[[SubscriptionSettings], Sink] | None = None,
     ) -> None:
         """Begin with an empty store; a second one on the same folder goes on where the first was left."""
         self.store = open_store(folder, url)
@@ -85,7 +91,7 @@ class Desk:
             clock=self.clock,
             heartbeat=Heartbeat(role="notify", bus=self.bus, clock=self.clock),
             settings=self.settings,
-            open_sink=self._open_sink,
+            open_sink=open_sink or self._open_sink,
             draw=lambda bound_s: bound_s,
             watch=self,
         )

@@ -34,20 +34,27 @@ class Receiver:
     an address to redirect to.
     """
 
-    def __init__(self, port: int = 0, certificate: tuple[Path, Path] | None = None) -> None:
-        """Begin to listen; a certificate with its key makes it speak TLS."""
+    def __init__(self, port: int = 0, certificate: tuple[Path, Path] | None = None, *, listens: bool = True) -> None:
+        """Begin to listen, or take the port alone and refuse until `listen`; a certificate with its key means TLS."""
         self.requests: list[Received] = []
         self.answers: list[int | str] = []
         self.headers: dict[str, str] = {}  # of every answer
         self.on_request: Callable[[Received], None] | None = None  # runs before the answer
         self._end = threading.Event()
         self._server = _Server(("127.0.0.1", port), _Handler, self)
+        self._server.server_bind()
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.port = int(self._server.server_address[1])
+        if listens:
+            self.listen()
+
+    def listen(self) -> None:
+        """Begin to listen."""
+        self._server.server_activate()
         self._thread.start()
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1", scheme: str = "http") -> str:
@@ -57,9 +64,10 @@ class Receiver:
     def close(self) -> None:
         """Stop listening; whoever hangs is let go."""
         self._end.set()
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
 
     def __enter__(self) -> Self:
         """Return itself, which listens already."""
@@ -80,7 +88,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], receiver: Receiver) -> None:
         self.receiver = receiver
-        super().__init__(address, handler)
+        super().__init__(address, handler, bind_and_activate=False)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: that clients hang up is what some tests are about."""
