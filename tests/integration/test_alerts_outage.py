@@ -32,12 +32,13 @@ def events_by_key(receiver: Receiver) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_minutes_of_a_receiver_that_is_away_fails_and_hangs_lose_nothing(tmp_path: Path) -> None:
     """What is told again has the key it had, each event has one, and the other subscriber waits for nothing."""
     clock = ManualClock(NOW)
     with Receiver(listens=False) as ailing, Receiver() as healthy:
         subscriptions = [
-            make_subscription("ailing", to=ailing.url(), timeout="100ms"),
+            make_subscription("ailing", to=ailing.url(), timeout="300ms", retry_longest="30s"),
             make_subscription("healthy", to=healthy.url()),
         ]
         desk = Desk(tmp_path, *subscriptions, clock=clock, open_sink=partial(open_sink, clock=clock))
