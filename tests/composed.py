@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -61,6 +62,15 @@ def image_environment() -> dict[str, str]:
 def is_runnable(service: Service) -> bool:
     """Whether a Debian package, or this repository, brings the program of the service's image."""
     return not any(name in service["image"] for name in NO_PROGRAM)
+
+
+def is_open(host: str, port: int) -> bool:
+    """Whether something listens there."""
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Composed:
@@ -121,6 +131,8 @@ class Composed:
                     return bool(answer.status == 200)
             except OSError:
                 return False
+        if words[0] == "nc":
+            return is_open(words[-2], int(words[-1]))
         if kind == "CMD-SHELL":
             script = words[0].replace("valkey-cli", f"redis-cli -h {self.addresses[name]}")
             words = ["sh", "-c", script]

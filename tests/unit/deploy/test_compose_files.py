@@ -37,9 +37,10 @@ def own() -> Iterator[tuple[str, Any]]:
 
 
 def test_every_service_is_bounded_and_restarted() -> None:
-    """No service may take all memory, gain rights, write logs without end, or stay away after it died."""
+    """No service may take all memory, gain rights, write logs without end, be ill unseen, or stay away once dead."""
     for name, each in services().items():
         assert each["restart"] == "unless-stopped", name
+        assert each["healthcheck"]["test"], name
         assert int(each["mem_limit"]) > 0, name
         assert "no-new-privileges:true" in each["security_opt"], name
         assert each["logging"]["options"]["max-size"], name
@@ -136,6 +137,7 @@ def test_helpers_beside_the_site() -> None:
     assert "listener 1883" in broker
     relay = yaml.safe_load((DEPLOY / "go2rtc.yaml").read_text())
     assert relay["rtsp"]["listen"] == ":8554"
+    assert f"http://{relay['api']['listen']}/api" == services()["go2rtc"]["healthcheck"]["test"][-1]
     assert relay["streams"].keys() == {"lobby"}
     assert services()["go2rtc"]["volumes"][0]["target"] == services()["go2rtc"]["command"][-1]
     assert f"rtsp://go2rtc{relay['rtsp']['listen']}/lobby" in (DEPLOY / "go2rtc.yaml").read_text()
