@@ -61,6 +61,11 @@ class Zone(Frozen):
     polygon: tuple[Point, ...] = Field(min_length=3, max_length=64)
     """Corners as [x, y] from 0 to 1 of the picture's width and height, origin top left."""
 
+    @field_validator("polygon")
+    @classmethod
+    def _has_area(cls, polygon: tuple[Point, ...]) -> tuple[Point, ...]:
+        return _with_area(polygon)
+
 
 class AnalysisSettings(Frozen):
     """The picture that is analysed."""
@@ -149,9 +154,7 @@ class CameraDefaults(Frozen):
     @field_validator("privacy_masks")
     @classmethod
     def _has_area(cls, masks: tuple[tuple[Point, ...], ...]) -> tuple[tuple[Point, ...], ...]:
-        if any(len(mask) < 3 for mask in masks):
-            raise ValueError("a polygon needs at least 3 corners")
-        return masks
+        return tuple(map(_with_area, masks))
 
 
 class CameraSettings(CameraDefaults):
@@ -202,3 +205,14 @@ class CameraSettings(CameraDefaults):
     def safe_source(self) -> str:
         """The source as it may be shown: without user, password and query values."""
         return hide_credentials(self.source)
+
+
+def _with_area(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Return a polygon that encloses something; raise ValueError for one that would count or hide nothing."""
+    if len(polygon) < 3:
+        raise ValueError("a polygon needs at least 3 corners")
+    x, y = polygon[0]
+    aside = [(a - x, b - y) for a, b in polygon[1:]]
+    if all(abs(a * d - b * c) < 1e-6 for a, b in aside for c, d in aside):
+        raise ValueError("all corners lie on one line: nothing is inside")
+    return polygon

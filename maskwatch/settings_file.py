@@ -18,7 +18,7 @@ from maskwatch.settings import Settings
 from maskwatch.settings_subscriptions import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Examine = Callable[[Settings], Iterable[tuple["Where", str]]]
     """Looks at settings that are valid in themselves, and yields what else is wrong: where, and why."""
@@ -99,7 +99,8 @@ def parse_settings(text: str, name: str = "settings", examine: Examine | None = 
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        said = dict.fromkeys(_explain(problem, document) for problem in error.errors(include_url=False))
+        problems = error.errors(include_url=False)
+        said = dict.fromkeys(_explain(each, document) for each in problems if not _follows(each, problems))
         raise ConfigError("\n".join(said)) from None
     found = [*faults(settings.subscriptions, [camera.id for camera in settings.cameras])]
     found += examine(settings) if examine is not None and not found else ()
@@ -303,6 +304,14 @@ def _merge_rules(tree: dict[str, Any]) -> None:
         own = camera.get("rule") if isinstance(camera, dict) else None
         if isinstance(own, dict) and isinstance(site, dict):
             camera["rule"] = _merged(site, own)
+
+
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Whether a list is too short only as long as mistakes in it, which are told themselves, are left out."""
+    where = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        len(each["loc"]) > len(where) and each["loc"][: len(where)] == where for each in problems
+    )
 
 
 def _explain(problem: Any, document: _Document) -> str:

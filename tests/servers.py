@@ -143,7 +143,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        unsafe = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # no power cut is tested
+        unsafe = "-c fsync=off -c full_page_writes=off"  # no power cut is tested, but what was committed must be there
         small = "-c max_connections=40 -c shared_buffers=16MB -c autovacuum=off"
         options = f"-c listen_addresses='' -c unix_socket_directories={self.directory} {unsafe} {small}"
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.directory / "log"), "-o", options, "-w", "start")

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from maskwatch.bus import Entry
     from maskwatch.contracts import LogRecord
+    from tests.servers import PostgresServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -116,9 +117,9 @@ class MortalStore(Store):
 class Run:
     """One recorded stream of two cameras, folded by workers of which any may die at any call."""
 
-    def __init__(self, folder: Path, logs: dict[str, list[LogRecord]]) -> None:
-        """Put the whole stream on the bus."""
-        self.folder = folder
+    def __init__(self, folder: Path, logs: dict[str, list[LogRecord]], url: str = "") -> None:
+        """Put the whole stream on the bus; `url` is that of the store, empty for SQLite in the folder."""
+        self.folder, self.url = folder, url
         self.clock = ManualClock(NOW)
         self.bus = MortalBus(self.clock)
         self.settings = parse_settings(RULES)
@@ -160,7 +161,7 @@ class Run:
         }
 
     def _open(self) -> MortalStore:
-        store = MortalStore(open_store(self.folder).database)
+        store = MortalStore(open_store(self.folder, self.url).database)
         store.bus = self.bus
         return store
 
@@ -188,16 +189,19 @@ def _once(events: Any) -> list[Event]:
     return found
 
 
-def test_ninety_deaths_at_random_calls_change_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_ninety_deaths_at_random_calls_change_nothing(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     """Wherever it dies (reading, within a transaction, after it, publishing), the outcome is that of a calm run."""
     chance = random.Random(SEED)
     logs = {camera: random_log(SEED + index, camera, frames=1000) for index, camera in enumerate(CAMERAS)}
-    calm = Run(tmp_path / "calm", logs)
+    server: PostgresServer | None = request.getfixturevalue("postgres") if kind == "postgresql" else None
+    calm, killed = (Run(tmp_path / name, logs, server.new_database() if server else "") for name in ("calm", "killed"))
     begun = calm.bus.calls
     assert calm.go_on([]) == 0
     expected = calm.outcome()
     calls = calm.bus.calls - begun
-    killed = Run(tmp_path / "killed", logs)
     died = killed.go_on(sorted(chance.sample(range(1, calls), DEATHS)))
     outcome = killed.outcome()
     assert outcome.keys() == expected.keys()

@@ -20,6 +20,7 @@ from maskwatch.heartbeat import Heartbeat
 from maskwatch.metrics import Metrics
 from maskwatch.reports import camera_to_json
 from maskwatch.settings import Settings
+from tests.alerts import Desk, make_subscription, opened, until
 from tests.builders import NOW
 from tests.scenes import make_fold, play, random_log
 
@@ -75,3 +76,34 @@ def test_postgresql_away_for_a_while_changes_nothing(tmp_path: Path, postgres: P
     summed = Counter({(minute, what): count for minute, what, count in store.counts("door", 0)})
     assert summed == {(at, what): count for at, row in calm.minutes.items() for what, count in row.items()}
     store.close()
+
+
+@pytest.mark.integration
+@pytest.mark.faults
+def test_alerts_wait_for_a_postgresql_that_is_away(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Stopped between sending and noting it, nothing is lost, and what is sent again has the key it had."""
+    desk = Desk(tmp_path, make_subscription(), url=postgres.new_database())
+
+    async def _story() -> None:
+        sink = desk.sinks["desk"]
+        desk.happen(opened(1), opened(2))
+        sink.gate.clear()
+        await desk.dispatcher.step()
+        await until(lambda: sink.attempts)
+        postgres.stop()
+        sink.gate.set()
+        for _ in range(3):  # what was taken cannot be noted
+            await until(lambda: all(task.done() for task in desk.dispatcher._work.values()))
+            desk.clock.advance(1)
+            await desk.dispatcher.step()
+        postgres.start()
+        desk.happen(opened(3))
+        for _ in range(3):
+            await desk.step(after_s=1)
+        bodies = {notice.key: notice.body for notice in sink.taken}
+        assert len(bodies) == 3
+        assert all(bodies[notice.key] == notice.body for notice in sink.taken)
+        report = desk.reports()["desk"]
+        assert (report.sent, report.queue) == (3, 0)
+
+    desk.play(_story())

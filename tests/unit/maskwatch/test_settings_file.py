@@ -126,9 +126,28 @@ def mistake(text: str) -> str:
         ),
         pytest.param(
             DOOR + ", zones: [{name: z, polygon: [[0, 0], [0, 2], [1, 1]]}]}\n",
-            "site.yaml:2: cameras[0].zones[0].polygon[1][1]: must be at most 1 (is 2)\n"
-            "site.yaml:2: cameras[0].zones[0].polygon: must have at least 3 items",
+            "site.yaml:2: cameras[0].zones[0].polygon[1][1]: must be at most 1 (is 2)",
             id="corner outside",
+        ),
+        pytest.param(
+            DOOR + ", zones: [{name: z, polygon: [[0, 0], [1, 1]]}]}\n",
+            "site.yaml:2: cameras[0].zones[0].polygon: must have at least 3 items",
+            id="two corners",
+        ),
+        pytest.param(
+            DOOR + ", zones: [{name: z, polygon: [[0, 0], [0.1, 0.1], [0.3, 0.3]]}]}\n",
+            "site.yaml:2: cameras[0].zones[0].polygon: all corners lie on one line: nothing is inside",
+            id="a zone without inside",
+        ),
+        pytest.param(
+            DOOR + ", privacy_masks: [[[0, 0], [0, 0.5], [0, 1]]]}\n",
+            "site.yaml:2: cameras[0].privacy_masks: all corners lie on one line: nothing is inside",
+            id="a privacy mask that hides nothing",
+        ),
+        pytest.param(
+            DOOR + ", zones: [{name: z, mode: excluded, polygon: [[0, 0], [0, 1], [1, 1]]}]}\n",
+            "site.yaml:2: cameras[0].zones[0].mode: 'excluded' is not known; known are count, ignore",
+            id="unknown mode of a zone",
         ),
         pytest.param(
             "detector: {workers: 1.5, face_width: 630}\n",

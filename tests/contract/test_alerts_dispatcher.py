@@ -1,4 +1,4 @@
-"""The dispatcher: nothing is lost, nothing waits for another, and what is repeated has the same key."""
+"""The dispatcher over each store: nothing is lost, nothing waits for another, and what is repeated has the same key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_change_is_sent_once(tmp_path: Path) -> None:
+def test_a_change_is_sent_once(tmp_path: Path, store_url: str) -> None:
     """What happened is sent once and is not sent again, however often the dispatcher looks."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
 
     async def _story() -> None:
         desk.happen(opened(1))
@@ -33,9 +33,9 @@ def test_a_change_is_sent_once(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Path) -> None:
+def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Path, store_url: str) -> None:
     """Each failed attempt doubles the pause up to the longest, and all attempts have the same key and content."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
     pauses: list[float] = []
 
     async def _story() -> None:
@@ -59,9 +59,9 @@ def test_failures_are_tried_again_with_longer_pauses_under_one_key(tmp_path: Pat
     desk.play(_story())
 
 
-def test_a_receiver_may_ask_for_a_pause(tmp_path: Path) -> None:
+def test_a_receiver_may_ask_for_a_pause(tmp_path: Path, store_url: str) -> None:
     """The pause that a receiver asks for is kept, up to the longest."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
 
     async def _story() -> None:
         desk.sinks["desk"].failures = [NotDelivered("answered 429", wait_s=7.0)]
@@ -75,9 +75,9 @@ def test_a_receiver_may_ask_for_a_pause(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_a_slow_subscriber_delays_no_other(tmp_path: Path) -> None:
+def test_a_slow_subscriber_delays_no_other(tmp_path: Path, store_url: str) -> None:
     """While one subscriber takes for ever over its first notice, the other has all of its own."""
-    desk = Desk(tmp_path, make_subscription("slow"), make_subscription("quick"))
+    desk = Desk(tmp_path, make_subscription("slow"), make_subscription("quick"), url=store_url)
 
     async def _story() -> None:
         desk.sinks["slow"].gate.clear()
@@ -93,9 +93,9 @@ def test_a_slow_subscriber_delays_no_other(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path) -> None:
+def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path, store_url: str) -> None:
     """A notice that fails again and again lets others pass, but not a later change of its own event."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
     first = opened(1)
 
     async def _story() -> None:
@@ -109,9 +109,9 @@ def test_one_that_cannot_be_digested_holds_up_no_other(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_what_is_refused_or_too_late_is_kept(tmp_path: Path) -> None:
+def test_what_is_refused_or_too_late_is_kept(tmp_path: Path, store_url: str) -> None:
     """A refusal is a dead letter at once, a failure when its time is over; both can be sent again or given up."""
-    desk = Desk(tmp_path, make_subscription(retry_for="30s"))
+    desk = Desk(tmp_path, make_subscription(retry_for="30s"), url=store_url)
 
     async def _story() -> None:
         sink = desk.sinks["desk"]
@@ -136,9 +136,9 @@ def test_what_is_refused_or_too_late_is_kept(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_when_a_channel_is_back_all_that_waits_is_sent_at_once(tmp_path: Path) -> None:
+def test_when_a_channel_is_back_all_that_waits_is_sent_at_once(tmp_path: Path, store_url: str) -> None:
     """After an outage nothing waits for the end of a long pause once one notice got through."""
-    desk = Desk(tmp_path, make_subscription(retry_first="1h", retry_longest="1h", retry_for="1d"))
+    desk = Desk(tmp_path, make_subscription(retry_first="1h", retry_longest="1h", retry_for="1d"), url=store_url)
 
     async def _story() -> None:
         sink = desk.sinks["desk"]
@@ -154,9 +154,9 @@ def test_when_a_channel_is_back_all_that_waits_is_sent_at_once(tmp_path: Path) -
     desk.play(_story())
 
 
-def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path, store_url: str) -> None:
     """One call for the first person, one for the three that follow, and every event is in one of them."""
-    desk = Desk(tmp_path, make_subscription(cooldown="2m", cleared=False))
+    desk = Desk(tmp_path, make_subscription(cooldown="2m", cleared=False), url=store_url)
 
     async def _story() -> None:
         desk.happen(opened(0))
@@ -174,9 +174,9 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
+def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path, store_url: str) -> None:
     """Killed between sending and noting it, the very same message is sent once more by the next, and no other."""
-    first = Desk(tmp_path, make_subscription(cooldown="2m"))
+    first = Desk(tmp_path, make_subscription(cooldown="2m"), url=store_url)
     sent: list[str] = []
 
     async def _killed() -> None:
@@ -189,7 +189,7 @@ def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
             task.cancel()  # what it was sending is never noted
 
     first.play(_killed())
-    second = Desk(tmp_path, make_subscription(cooldown="2m"), clock=first.clock)
+    second = Desk(tmp_path, make_subscription(cooldown="2m"), clock=first.clock, url=store_url)
 
     async def _goes_on() -> None:
         second.happen(opened(5))  # must not slip into the message that was on its way
@@ -202,9 +202,9 @@ def test_a_successor_goes_on_where_the_first_was_killed(tmp_path: Path) -> None:
     second.play(_goes_on())
 
 
-def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path, store_url: str) -> None:
     """An attempt ends with its time-out, and counts as failed."""
-    desk = Desk(tmp_path, make_subscription(timeout="100ms"))
+    desk = Desk(tmp_path, make_subscription(timeout="100ms"), url=store_url)
 
     async def _story() -> None:
         desk.sinks["desk"].gate.clear()
@@ -219,9 +219,9 @@ def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
     desk.play(_story())
 
 
-def test_edited_settings_are_taken_over(tmp_path: Path) -> None:
+def test_edited_settings_are_taken_over(tmp_path: Path, store_url: str) -> None:
     """A new subscription gets its channel, one taken away leaves, one that stays as it is keeps its connection."""
-    desk = Desk(tmp_path, make_subscription("stays"), make_subscription("goes"))
+    desk = Desk(tmp_path, make_subscription("stays"), make_subscription("goes"), url=store_url)
 
     async def _story() -> None:
         await desk.step()
@@ -239,9 +239,9 @@ def test_edited_settings_are_taken_over(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_a_test_is_marked_and_tried_once(tmp_path: Path) -> None:
+def test_a_test_is_marked_and_tried_once(tmp_path: Path, store_url: str) -> None:
     """A test says that it is one; if it fails it is not tried again and leaves no dead letter."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
 
     async def _story() -> None:
         key = desk.outbox.add_test("desk", desk.clock.time())
@@ -257,9 +257,9 @@ def test_a_test_is_marked_and_tried_once(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path) -> None:
+def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path, store_url: str) -> None:
     """Deliveries that were sent are deleted after days; dead letters stay until a person decides."""
-    desk = Desk(tmp_path, make_subscription())
+    desk = Desk(tmp_path, make_subscription(), url=store_url)
 
     async def _story() -> None:
         desk.happen(opened(1), opened(2))
@@ -272,9 +272,9 @@ def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path) -> None:
     desk.play(_story())
 
 
-def test_a_stricter_privacy_mode_takes_back_what_waits_about_people(tmp_path: Path) -> None:
+def test_a_stricter_privacy_mode_takes_back_what_waits_about_people(tmp_path: Path, store_url: str) -> None:
     """An alert about a person that could not be delivered yet is not sent in mode statistics; others are."""
-    desk = Desk(tmp_path, make_subscription(events=("no_mask", "camera_offline")))
+    desk = Desk(tmp_path, make_subscription(events=("no_mask", "camera_offline")), url=store_url)
 
     async def _story() -> None:
         await desk.step()
