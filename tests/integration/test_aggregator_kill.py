@@ -189,6 +189,8 @@ def _once(events: Any) -> list[Event]:
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_ninety_deaths_at_random_calls_change_nothing(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
@@ -218,6 +220,7 @@ def test_ninety_deaths_at_random_calls_change_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_ten_kills_of_a_real_process_change_nothing(tmp_path: Path) -> None:
     """After ten kill -9 every table of the store and what programs saw equal those of an undisturbed process."""
     story = kill_again_and_again(tmp_path, kills=KILLS, frames=600, seed=SEED)
