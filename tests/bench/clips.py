@@ -5,7 +5,8 @@
 FOLDER holds the clips with their ground_truth.yaml (../shared/videos if left out). Judging takes a minute or two, so
 what the models saw is kept in the system's folder for temporary files, by clip, models and settings; `--fresh` judges
 all twice instead, and compares. `--variants` also plays clips at other rates, from other first pictures, and with
-pictures missing. Ends with 1 if a clip is not as it must be.
+pictures missing. Ends with 1 if a clip is not as it must be under the rule of the settings; what the rule makes of them
+with `incorrect: as_no_mask` is printed beside it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from maskwatch.settings import DetectorSettings, Settings
 from maskwatch.settings_file import load_settings
+from maskwatch.settings_rule import IncorrectPolicy
 from tests.clips import OWN, Clips, Score, bare_stretches, load_truth, opened, score
 from tests.conftest import ROOT
 
@@ -75,9 +77,19 @@ def main() -> None:
     small = [f"{each.who} ({name})" for name, row in zip(truth, scores, strict=True) for each in row.too_small]
     console.print(f"not asked, as their faces are too small: {', '.join(small) or 'nobody'}")
     console.print(_sum(scores))
+    strict = settings.rule.model_copy(update={"incorrect": IncorrectPolicy.AS_NO_MASK})
+    console.print(f"where a mask worn wrongly counts as none: {_sum(_scores(clips, arguments.folder, strict))}")
     if arguments.variants:
         _print_variants(console, clips, arguments.folder, settings.rule)
     sys.exit(0 if all(each.is_right for each in scores) else 1)
+
+
+def _scores(clips: Clips, folder: Path, rule: RuleSettings) -> list[Score]:
+    scores = []
+    for name, clip in load_truth(folder).items():
+        records = clips.observe(folder / name)
+        scores.append(score(bare_stretches(name, clip), records, opened(records, rule), rule))
+    return scores
 
 
 def _print_variants(console: Console, clips: Clips, folder: Path, rule: RuleSettings) -> None:
