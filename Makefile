@@ -57,6 +57,7 @@ docs: .venv/.dev
 	$(BIN)/python -m maskwatch.docs_settings --schema > docs/settings.schema.json
 	$(BIN)/python -m maskwatch.metrics > docs/metrics.md
 	$(BIN)/maskwatch schema --events > docs/event.schema.json
+	$(BIN)/maskwatch schema --merged > docs/merged.schema.json
 	sha256sum detector/models/*.onnx > deploy/models.sha256
 
 demo: .venv/.demo

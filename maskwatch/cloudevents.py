@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import TypeAdapter
 
-from maskwatch.domain import Event, EventState
+from maskwatch.domain import Event, EventKind, EventState
 
 CONTENT_TYPE = JSONFormat.CONTENT_TYPE
 SOURCE = "/maskwatch"
@@ -25,7 +25,36 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENT_SCHEMA = "urn:maskwatch:event:1"
 """Names the form of the data. Fields may be added under the same number; one taken away or changed raises it."""
 
+MERGED_SCHEMA = "urn:maskwatch:merged:1"
+"""The same for several events that are told as one."""
+
 EVENT = TypeAdapter(Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Several events of one kind at one camera, gathered while a subscription's cooldown lasted."""
+
+    __pydantic_config__: ClassVar = {"use_attribute_docstrings": True}  # they are the schema's texts
+    kind: EventKind
+    """What all the events are about."""
+    camera_id: str
+    """Where all of them happened."""
+    count: int
+    """How many events there are."""
+    open: int
+    """How many of them have not ended."""
+    since: float
+    """When the first one opened. Seconds since 1970 UTC, as all times here."""
+    until: float
+    """Up to when they were gathered."""
+    text: str
+    """All of it in a sentence for people."""
+    events: tuple[Event, ...]
+    """Each event in its newest state, in the order in which they opened."""
+
+
+MERGED = TypeAdapter(Merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +118,17 @@ def event_from_cloudevent(data: bytes | str) -> Event:
 
 def event_schema() -> dict[str, Any]:
     """Return the JSON Schema of an event. It lets further fields pass: a later version may add some."""
-    schema = EVENT.json_schema()
+    return _open_schema(EVENT, EVENT_SCHEMA, "maskwatch event")
+
+
+def merged_schema() -> dict[str, Any]:
+    """Return the JSON Schema of several events that are told as one. It lets further fields pass, as that of one."""
+    schema = _open_schema(MERGED, MERGED_SCHEMA, "maskwatch merged events")
+    schema["$defs"]["Event"].pop("additionalProperties", None)
+    return schema
+
+
+def _open_schema(of: TypeAdapter[Any], name: str, title: str) -> dict[str, Any]:
+    schema = of.json_schema()
     schema.pop("additionalProperties", None)
-    return {"$schema": SCHEMA_DIALECT, "$id": EVENT_SCHEMA} | schema | {"title": "maskwatch event"}
+    return {"$schema": SCHEMA_DIALECT, "$id": name} | schema | {"title": title}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.alerts.sink import Notice
 from aggregator.alerts.wording import describe, words_of_test
-from maskwatch.cloudevents import EVENT, TYPE, Envelope, envelope
+from maskwatch.cloudevents import MERGED, MERGED_SCHEMA, TYPE, Envelope, Merged, envelope
 from maskwatch.domain import EventState
 from maskwatch.settings_subscriptions import PictureMode
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from maskwatch.domain import Event
     from maskwatch.settings_subscriptions import SubscriptionSettings
 
-MERGED_SCHEMA = "urn:maskwatch:merged:1"
 TEST_SCHEMA = "urn:maskwatch:test:1"
 
 
@@ -75,16 +74,17 @@ def newest(delivery: Delivery) -> list[Event]:
 
 def _merged(delivery: Delivery, events: list[Event], title: str) -> Envelope:
     first = events[0]
-    data = {
-        "kind": first.kind.value,
-        "camera_id": first.camera_id,
-        "count": len(events),
-        "open": sum(event.state is not EventState.CLOSED for event in events),
-        "since": first.opened_at,
-        "until": delivery.made_at,
-        "text": title,
-        "events": [EVENT.dump_python(event, mode="json") for event in events],
-    }
+    merged = Merged(
+        kind=first.kind,
+        camera_id=first.camera_id,
+        count=len(events),
+        open=sum(event.state is not EventState.CLOSED for event in events),
+        since=first.opened_at,
+        until=delivery.made_at,
+        text=title,
+        events=tuple(events),
+    )
+    data = MERGED.dump_python(merged, mode="json")
     return Envelope(
         delivery.key, f"{TYPE}{first.kind.value}.merged", first.camera_id, delivery.made_at, data, MERGED_SCHEMA
     )

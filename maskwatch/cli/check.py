@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskwatch.cli.process import data_dir_option
-from maskwatch.cloudevents import event_schema
+from maskwatch.cloudevents import event_schema, merged_schema
 from maskwatch.docs_settings import settings_schema
 from maskwatch.settings import Settings
 from maskwatch.settings_file import dump_settings, load_settings
@@ -33,10 +33,12 @@ def check_config(file: Path) -> None:
 
 
 @click.command()
-@click.option("--events", is_flag=True, help="Print that of an event, the data of what subscribers receive.")
-def schema(events: bool) -> None:
+@click.option("--events", "of", flag_value="events", help="That of an event, the data of what subscribers receive.")
+@click.option("--merged", "of", flag_value="merged", help="That of several events which a cooldown gathered.")
+def schema(of: str | None) -> None:
     """Print the JSON Schema of the settings file, for editors that complete and check YAML."""
-    click.echo(json.dumps(event_schema() if events else settings_schema(), indent=2))
+    asked = {"events": event_schema, "merged": merged_schema}.get(of or "", settings_schema)
+    click.echo(json.dumps(asked(), indent=2))
 
 
 @click.command()

@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from aggregator.alerts.notices import compose
 from aggregator.alerts.plan import Cooldown, plan
 from aggregator.alerts.routing import route
-from maskwatch.cloudevents import event_from_cloudevent
+from maskwatch.cloudevents import event_from_cloudevent, merged_schema
 from maskwatch.domain import EventKind, EventState
 from tests.alerts import closed, make_subscription, opened
 from tests.builders import NOW
@@ -167,6 +168,8 @@ def test_several_are_told_in_one_sentence_and_one_list() -> None:
     assert notice.text.splitlines() == ["2 still open", "22:13:28", "22:13:38 to 22:13:45 (left)", "22:13:48"]
     said = json.loads(notice.body)
     assert said["type"] == "maskwatch.no_mask.merged"
+    assert said["dataschema"] == merged_schema()["$id"]
+    jsonschema.validate(said["data"], merged_schema())
     assert said["id"] == notice.key
     assert (said["data"]["count"], said["data"]["open"]) == (3, 2)
     assert [each["state"] for each in said["data"]["events"]] == ["opened", "closed", "opened"]

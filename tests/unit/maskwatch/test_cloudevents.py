@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from maskwatch import contracts
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.cloudevents import change_id, event_from_cloudevent, event_schema, event_to_cloudevent
+from maskwatch.cloudevents import change_id, event_from_cloudevent, event_schema, event_to_cloudevent, merged_schema
 from maskwatch.domain import EventKind, EventState
 from maskwatch.errors import BadMessage
 from tests.builders import NOW, make_event
@@ -49,10 +49,12 @@ def test_an_id_names_one_change() -> None:
     assert change_id(make_event()) == change_id(OPENED)
 
 
-def test_the_schema_is_current_and_speaks(root: Path) -> None:
-    """docs/event.schema.json is what the code says (`make docs` writes it anew), and each field has a sentence."""
-    schema = event_schema()
-    assert json.loads((root / "docs" / "event.schema.json").read_text()) == schema
+@pytest.mark.parametrize(
+    ("file", "schema"), [("event.schema.json", event_schema()), ("merged.schema.json", merged_schema())]
+)
+def test_the_schema_is_current_and_speaks(root: Path, file: str, schema: dict[str, Any]) -> None:
+    """What docs/ has is what the code says (`make docs` writes it anew), and each field has a sentence."""
+    assert json.loads((root / "docs" / file).read_text()) == schema
     jsonschema.Draft202012Validator.check_schema(schema)
     assert all(field["description"].endswith(".") for field in schema["properties"].values())
 
