@@ -44,6 +44,9 @@ BITE = 200
 BITES = 20
 """Transactions in a row; what is left waits for the next turn, a step of the aggregator later."""
 
+LONGEST_RETRY_S = 8 * 86_400.0
+"""For so long at least an alert may wait for its subscriber: the longest `retry_for`, and the longest cooldown."""
+
 EVENT_STREAM = "event stream"
 """What is told of the events on the bus, beside the tables."""
 
@@ -136,6 +139,22 @@ KINDS = (
         is_in=_never,
         key="key",
         link="delivery",
+    ),
+    Kind(
+        name="unsent_alerts",  # of a subscription that is gone or switched off: a channel would have given them up
+        kept_s=lambda settings: max(LONGEST_RETRY_S, 86_400.0 * settings.dead_letters_days),
+        tables=(outbox, deliveries),
+        is_due=lambda table, before: and_(table.c.tried_from < before, table.c.state == "waiting"),
+        is_in=_never,
+        key="key",
+        link="delivery",
+    ),
+    Kind(
+        name="unclaimed_alerts",  # the same, of which no message was made yet
+        kept_s=lambda settings: max(LONGEST_RETRY_S, 86_400.0 * settings.dead_letters_days),
+        tables=(outbox,),
+        is_due=lambda table, before: and_(table.c.delivery.is_(None), table.c.at < before),
+        is_in=_never,
     ),
     Kind(
         name="needless_alerts",  # merged away, or closed before they were told

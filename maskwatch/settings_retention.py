@@ -19,4 +19,5 @@ class RetentionSettings(Frozen):
     alerts_hours: float = Field(72.0, ge=1, le=87_600)
     """Hours for which a message to a subscriber is kept after it was sent or discarded."""
     dead_letters_days: float = Field(30.0, ge=1, le=3650)
-    """Days for which a message that could not be sent is kept, to be looked at and sent again."""
+    """Days for which a message that could not be sent is kept, to be looked at and sent again. What still waits for a
+    subscription that was taken away or switched off is kept as long, and for 8 days at least."""

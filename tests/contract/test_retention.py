@@ -148,7 +148,7 @@ def test_erasing_takes_one_cameras_time_and_nothing_else(store: Store) -> None:
 
 
 def test_alerts_go_when_they_are_done_with(store: Store) -> None:
-    """Sent messages go after their time with what they told, dead ones later, waiting ones never; erasing takes all."""
+    """Sent messages go after their time with what they told, dead ones later, waiting ones stay; erasing takes all."""
     event = closed("told", 2)
     for key, state, hours in (("sent", "sent", 73), ("dead", "dead", 73), ("older", "dead", 721), ("new", "sent", 1)):
         put_delivery(store, key, state, NOW - hours * HOUR, event.id)
@@ -161,6 +161,27 @@ def test_alerts_go_when_they_are_done_with(store: Store) -> None:
     assert rows(store)["deliveries"] == rows(store)["outbox"] == 3
     gone = erase(store, None, Span(["door"], NOW - 3 * HOUR, NOW))
     assert (gone["deliveries"], gone["outbox"]) == (3, 3)
+
+
+@pytest.mark.parametrize(("days", "kept"), [(30.0, 30), (1.0, 8)])
+def test_what_nobody_sends_any_more_goes_too(store: Store, days: float, kept: int) -> None:
+    """Alerts of a subscription that is gone wait as long as dead letters are kept, and longer than any retry lasts."""
+    put_delivery(store, "waiting", "waiting", None, "told")
+    with store.database.writing() as connection:
+        told = {
+            "key": "unclaimed",
+            "subscription": "desk",
+            "event_id": "told",
+            "state": "closed",
+            "at": NOW,
+            "json": "{}",
+        }
+        connection.execute(insert(outbox).values(told))
+    settings = RetentionSettings(dead_letters_days=days)
+    for day, left in ((kept - 0.1, (1, 2)), (kept + 0.1, (0, 0))):
+        clock = ManualClock(NOW + day * 24 * HOUR)
+        Retention(store=store, bus=MemoryBus(clock), clock=clock).step(settings)
+        assert (rows(store)["deliveries"], rows(store)["outbox"]) == left
 
 
 def put_delivery(store: Store, key: str, state: str, done_at: float | None, event_id: str) -> None:
