@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 def erase(config: Path | None, data_dir: Path, globs: tuple[str, ...], begin: str, end: str, yes: bool) -> None:
     """Delete events, pictures and counts of cameras, in the store and on the bus; times are those of `time_zone`.
 
-    Events that are still open stay, as the aggregator goes on with them.
+    Events that are still open stay, as the aggregator goes on with them. So do the logs of the last hours on the bus,
+    which hold no picture and end by themselves.
     """
     from aggregator.retention import Span, cameras_in, still_open
     from aggregator.retention import erase as delete
