@@ -39,7 +39,7 @@ subscriptions:
   - {name: desk, to: "http://127.0.0.1:9/hook", secret: known-to-all-readers-of-it}
   - {name: gate-only, cleared: true, cameras: [gate], to: "http://127.0.0.1:9/gate", secret: known-to-all-readers-of-it}
   - {name: watch, cleared: true, updates: true, to: "http://127.0.0.1:9/all", secret: known-to-all-readers-of-it}
-retention: {events_hours: 87600, minutes_days: 3650}
+retention: {events_hours: 87600, minutes_days: 3650, dead_letters_days: 3650}
 """
 """So that crowds, still faces and alerts are in the recorded streams as well; nothing is sent without a dispatcher. All
 is kept, as the recorded log is years old."""
