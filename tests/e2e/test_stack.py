@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -51,15 +51,15 @@ def test_a_bare_face_becomes_an_event_and_moves_the_metric(tmp_path: Path) -> No
     """The demo clip's unmasked stretch opens one episode, closes it with the mask, and is counted."""
     with Stack(tmp_path, CAMERAS) as stack:
 
-        def over() -> list[dict[str, Any]]:
-            return [each for each in stack.events("--kind", "no_mask") if each["state"] == "closed"]
+        def is_told() -> bool:
+            """Of one turn of the clip: a busy machine may miss the beginning or the end of another."""
+            over = [each for each in stack.events("--kind", "no_mask") if each["state"] == "closed"]
+            return any(each["reason"] == "mask_on" and 4 < each["closed_at"] - each["started_at"] < 12 for each in over)
 
-        wait_for(over, within_s=90, what="an episode")
-        (event, *_) = over()
-        assert (event["camera_id"], event["reason"]) == ("lobby", "mask_on")
-        assert 4 < event["closed_at"] - event["started_at"] < 12
+        wait_for(is_told, within_s=120, what="an episode that the mask ends")
+        assert {each["camera_id"] for each in stack.events("--kind", "no_mask")} == {"lobby"}
         opened = ("maskwatch_episodes_opened_total", (("camera_id", "lobby"), ("kind", "no_mask")))
-        wait_for(lambda: stack.metrics()[opened] >= 1, what="the metric")
+        wait_for(lambda: stack.metrics().get(opened, 0) >= 1, what="the metric")
         wait_for(lambda: stack.status()["well"], what="all to be well")
         assert "lobby" in stack.run("status")
         assert "no_mask" in stack.run("events")
