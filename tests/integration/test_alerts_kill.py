@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.receiver import Received
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ALERTS = 12
 SETTINGS = """\
@@ -54,10 +54,10 @@ def test_a_dispatcher_killed_while_it_sends_loses_nothing(tmp_path: Path) -> Non
         try:
             for _ in range(3):
                 running.append(subprocess.Popen(command, env=environment))
-                assert running[-1].wait(PATIENCE_S) == -signal.SIGKILL
+                assert running[-1].wait(60) == -signal.SIGKILL
             receiver.on_request = None
             running.append(subprocess.Popen(command, env=environment))
-            wait_until(lambda: len({each.key for each in receiver.requests}) == ALERTS, what="every alert")
+            wait_until(lambda: len({each.key for each in receiver.requests}) == ALERTS, within_s=60, what="every alert")
             running[-1].terminate()
             assert running[-1].wait(PATIENCE_S) == 0
         finally:
