@@ -207,7 +207,8 @@ class CameraWorker:
         if condition == self._reported and now - self._reported_at < REPORT_EVERY_S:
             return
         if self._reported is not None and condition != self._reported:
-            log.info("camera %s is %s: %s %s", self._camera.id, condition.state, condition.reason, self._detail)
+            why = "" if condition.reason is LossReason.NONE else f": {condition.reason} {self._detail}".rstrip()
+            log.info("camera %s is %s%s", self._camera.id, condition.state, why)
         self._reported, self._reported_at = condition, now
         frame, (width, height) = self._reader.frame, self._reader.size
         self._outbox.report(

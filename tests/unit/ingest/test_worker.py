@@ -264,7 +264,7 @@ def test_one_log_line_for_each_change(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
     rig.play(10)
     rig.close()
-    assert [record.message for record in caplog.records] == ["camera door is live: none "]
+    assert [record.message for record in caplog.records] == ["camera door is live"]
 
 
 def replay(source: str, *, slow: bool = False, **settings: Any) -> Accounts:
