@@ -51,7 +51,7 @@ TRIES = 1000  # to find a face fit to be drawn on
 COMPANY = 0.22
 """Share of faces beside which, or before whose chin, somebody else's head is: in crowds that is most of them, and a
 bare face with a mask in its crop is no badly worn mask. Found by looking at what a model trained without Kaggle got
-wrong there; the shipped model was trained before it."""
+wrong there."""
 
 SIDE_FACE = 0.55
 """Distance of the eyes, in distances from eyes to mouth, below which no wrongly worn mask is drawn: from the side, nose

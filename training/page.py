@@ -117,9 +117,10 @@ def _end_to_end(report: Table) -> str:
 
 def _curves(report: Table) -> str:
     history = report["history"]
-    if not history.get("loss"):
+    runs = history if isinstance(history, list) else [history]
+    if not any(run.get("loss") for run in runs):
         return ""
-    return f"<h2>Training</h2>{plots.draw_curves(history)}"
+    return f"<h2>Training</h2>{plots.draw_curves(runs)}"
 
 
 def _classifier(report: Table) -> str:

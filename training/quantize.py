@@ -41,6 +41,10 @@ CALIBRATION_CROPS = 300
 QUANTISED = ["Conv", "Clip", "Add"]
 """Operators that compute in int8: nearly all the work. The few at the beginning and the end stay in float."""
 
+LEFT_IN_FLOAT = slice(1, 3)
+"""Convolutions that stay in float: the first depthwise one and the one after it. Their channels differ so much in range
+that 7 bits for all of them move the answers three times as far; they cost a tenth of the time a face."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
@@ -70,6 +74,9 @@ def quantise(model: Path, calibration: Bytes, crops: Bytes, truths: npt.NDArray[
             _Crops(calibration[:CALIBRATION_CROPS]),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=QUANTISED,
+            nodes_to_exclude=[node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"][
+                LEFT_IN_FLOAT
+            ],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,  # a quarter faster than unsigned ones on processors without VNNI,

@@ -164,7 +164,7 @@ def promote(
         "default": previous.get("default", name == MASK_MODEL),
     }
     _write(folder / name, candidate.read_bytes())
-    _write(kept, report.read_bytes())
+    _write(kept, (json.dumps(told | {"model": told["model"] | {"file": name}}, indent=2) + "\n").encode())
     _write(folder / LIST, (json.dumps(listed, indent=2, sort_keys=True) + "\n").encode())
     return differences
 

@@ -3,9 +3,10 @@
     maskwatch train --data ../shared/data/dev --labels training/labels/dev.csv \
         --weights ../shared/weights/mobilenet_v2_1.0_224_no_top.weights.h5 --output runs/default
 
-The run folder then holds model.keras (logits), run.json, history.json and validation.npz, from which training.export
-makes the ONNX file and training.report the page. Interrupted, the same command goes on from its last look at the
-validation split.
+The model is the mean of the weights of several runs, which begin alike and are shown other crops (Wortsman et al.,
+"Model soups", 2022). The folder then holds model.keras (logits), run.json, history.json and validation.npz, from which
+training.export makes the ONNX file and training.report the page, and a folder for each run. Interrupted, the same
+command goes on from its last look at the validation split.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Config:
 
     size: int = 128  # side of a crop: faces in surveillance have 30 to 100 px, and 160 gains little
     width: float = 1.0  # of MobileNetV2: the only one with ImageNet weights at hand
-    seed: int = 20261123  # of drawing, augmentation and initial head
+    seed: int = 1  # of drawing and augmentation in the first run; each further run has the next
+    runs: int = 3  # from one start, each shown other crops: the mean of their weights errs less than any of them
     batch: int = 64  # the most that two cores digest without losing speed per crop
     head_steps: int = 80  # until the new layer no longer sends noise into the old ones
     steps: int = 900  # of fine-tuning: what half an hour of two cores allows; of 1200, the best look was at 800
@@ -164,7 +166,9 @@ def build(weights: Path | None, config: Config, *, imagenet: bool = True) -> tup
     crops = keras.Input((config.size, config.size, 3), name="input", dtype="uint8")
     features = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(crops), training=False)
     features = keras.layers.Dropout(config.dropout, seed=config.seed)(features)
-    logits = keras.layers.Dense(len(MASK_CLASSES), name="logits", dtype="float32")(features)
+    # All runs begin with the same head, so that the mean of their weights makes sense.
+    head = keras.layers.Dense(len(MASK_CLASSES), kernel_initializer="zeros", name="logits", dtype="float32")
+    logits = head(features)
     return keras.Model(crops, logits), backbone
 
 
@@ -267,7 +271,14 @@ def _look_and_keep(
     loss, accuracy = np.mean(recent, axis=0).tolist()
     best = val_loss < min(progressed.history.get("val_loss", [math.inf]))
     progressed.since_best = 0 if best else progressed.since_best + 1
-    progressed.note(step=progressed.step, loss=loss, accuracy=accuracy, val_loss=val_loss, val_accuracy=val_accuracy)
+    progressed.note(
+        step=progressed.step,
+        seconds=progressed.seconds,
+        loss=loss,
+        accuracy=accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+    )
     if best:
         model.save(output / "model.keras")
     model.set_weights(learned)
@@ -279,7 +290,7 @@ def _look_and_keep(
 
 
 def train(
-    folders: Sequence[Path],
+    data: Sequence[Path],
     labels: Path | None,
     splits: Path | None,
     weights: Path | None,
@@ -289,35 +300,66 @@ def train(
 ) -> None:
     """Read, check, cut, train, and leave in the run folder what export and report need."""
     began = time.time()
-    keras.utils.set_random_seed(config.seed)
     if keras.backend.backend() == "tensorflow" and _has_gpu():
         keras.mixed_precision.set_global_policy("mixed_float16")
     output.mkdir(parents=True, exist_ok=True)
-    pictures = load_pictures(folders, labels, splits, config)
+    pictures = load_pictures(data, labels, splits, config)
     samples = cut_split(pictures, "train", faces, config)
     held_back = cut_split(pictures, "val", faces, config)
     validation = make_validation(held_back, config)
-    print(
-        f"{len(samples)} training and {len(held_back)} validation crops cut in {time.time() - began:.0f} s", flush=True
-    )
-    model, backbone = build(weights, config)
-    fit(model, backbone, samples, validation, output, config)
-
+    cut_s = time.time() - began
+    print(f"{len(samples)} training and {len(held_back)} validation crops cut in {cut_s:.0f} s", flush=True)
+    folders = [output / f"run-{number + 1}" for number in range(config.runs)]
+    losses = [
+        fit_one(weights, samples, validation, folder, each)
+        for folder, each in zip(folders, each_run(config), strict=True)
+    ]
+    mean_model([folder / "model.keras" for folder in folders]).save(output / "model.keras")
+    histories = [json.loads((folder / "history.json").read_text()) for folder in folders]
+    (output / "history.json").write_text(json.dumps(histories, indent=2))
     loss, accuracy = write_validation(output, samples, validation, config)
     run = {
         "recipe": "default",
         "input_size": config.size,
         "width": config.width,
-        "seconds": round(time.time() - began),
+        "seconds": round(cut_s + sum(each["seconds"][-1] for each in histories)),
         "fingerprint": fingerprint(pictures),
         "revision": revision(),
         "config": dataclasses.asdict(config),
         "training_crops": len(samples),
         "validation_loss": loss,
         "validation_accuracy": accuracy,
+        "validation_losses_of_runs": losses,
     }
     (output / "run.json").write_text(json.dumps(run, indent=2))
     print(f"{output}: validation loss {loss:.4f}, accuracy {accuracy:.4f}, {run['seconds']} s in all")
+
+
+def each_run(config: Config) -> list[Config]:
+    """Return the settings of each run, which differ in their seed."""
+    return [dataclasses.replace(config, seed=config.seed + number, runs=1) for number in range(config.runs)]
+
+
+def fit_one(
+    weights: Path | None, samples: Sequence[Sample], validation: Validation, folder: Path, config: Config
+) -> float:
+    """Train one run unless it is finished already; returns its best validation loss."""
+    finished = folder / "history.json"
+    if not finished.is_file():
+        print(f"{folder}: seed {config.seed}", flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        keras.utils.set_random_seed(config.seed)
+        model, backbone = build(weights, config)
+        fit(model, backbone, samples, validation, folder, config)
+    return float(min(json.loads(finished.read_text())["val_loss"]))
+
+
+def mean_model(files: Sequence[Path]) -> Any:
+    """Return a model whose weights are the means of those of several of one build."""
+    models = [keras.models.load_model(file, compile=False) for file in files]
+    sets = zip(*(model.get_weights() for model in models), strict=True)
+    models[0].set_weights([np.mean(arrays, axis=0) for arrays in sets])
+    return models[0]
 
 
 def write_validation(

@@ -117,11 +117,13 @@ def test_the_model_takes_crops_as_opencv_has_them(weights: Path) -> None:
 
     config = dataclasses.replace(Config(), size=SIZE)
     model, _ = build(weights, config)
+    head = model.get_layer("logits")
+    head.set_weights([np.random.default_rng(2).normal(0, 1, each.shape) for each in head.get_weights()])
     plain = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3), pooling="avg")
     plain.load_weights(weights)
     crops = np.random.default_rng(1).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     features = plain.predict(crops[..., ::-1] / np.float32(127.5) - 1, verbose=0)
-    kernel, bias = model.get_layer("logits").get_weights()
+    kernel, bias = head.get_weights()
     np.testing.assert_allclose(model.predict(crops, verbose=0), features @ kernel + bias, atol=1e-4)
 
 
@@ -161,6 +163,32 @@ def test_training_keeps_the_best_and_goes_on_where_it_stopped(weights: Path, tmp
     resumed = json.loads((parts / "history.json").read_text())
     assert resumed["step"] == [4, 6]
     np.testing.assert_allclose(resumed["val_loss"], history["val_loss"], rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_the_model_is_the_mean_of_runs_that_begin_alike(weights: Path, tmp_path: Path) -> None:
+    """Runs differ in what they are shown, not in their first weights; a finished run is not made again."""
+    from training.train import Config, build, each_run, fit_one, make_validation, mean_model
+
+    config = Config(
+        size=SIZE, batch=6, runs=2, head_steps=1, steps=1, look_every=1, warm_up=1, validation_draws=6, seed=5
+    )
+    runs = each_run(config)
+    assert [each.seed for each in runs] == [5, 6]
+    for one, other in zip(*(build(weights, each)[0].get_weights() for each in runs), strict=True):
+        np.testing.assert_array_equal(one, other)
+    samples = make_samples()
+    validation = make_validation(samples, config)
+    folders = [tmp_path / str(each.seed) for each in runs]
+    losses = [fit_one(weights, samples, validation, folder, each) for folder, each in zip(folders, runs, strict=True)]
+    heads = [mean_model([folder / "model.keras"]).get_layer("logits").get_weights()[0] for folder in folders]
+    assert not np.array_equal(*heads)
+    both = mean_model([folder / "model.keras" for folder in folders])
+    np.testing.assert_allclose(both.get_layer("logits").get_weights()[0], np.mean(heads, axis=0), rtol=1e-5)
+    (folders[0] / "model.keras").unlink()
+    assert fit_one(weights, samples, validation, folders[0], runs[0]) == losses[0]
+    assert not (folders[0] / "model.keras").exists()
 
 
 def picture(name: str, split: str, folder: Path, label: str = "mask") -> Picture:
