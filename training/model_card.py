@@ -208,13 +208,16 @@ def _left_out(without: Mapping[str, Report | None]) -> str:
         return "## On sources it never saw\n\nNot measured for this card.\n"
     figures = list(next(iter(known.values()))["agreed"])
     lines = [
-        "## On sources it never saw\n\nThe same recipe, shorter, trained without a source and tested on all of it:\n",
-        "| without | faces | " + " | ".join(figures) + " |",
-        "|---|---|" + "---|" * len(figures),
+        (
+            "## On sources it never saw\n\nOne run of the recipe as it was at that revision, 600 steps, without a "
+            "source, tested on all of it:\n"
+        ),
+        "| without | faces | " + " | ".join(figures) + " | revision |",
+        "|---|---|" + "---|" * (len(figures) + 1),
     ]
     for name, each in known.items():
         cells = " | ".join(_short(each["agreed"].get(figure)) for figure in figures)
-        lines.append(f"| {name} | {each['data']['faces']} | {cells} |")
+        lines.append(f"| {name} | {each['data']['faces']} | {cells} | `{each['revision']}` |")
     return "\n".join(lines) + "\n"
 
 
