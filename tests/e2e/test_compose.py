@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,10 @@ def asked(url: str) -> Any:
 
 def test_the_whole_site_runs(tmp_path: Path) -> None:
     """Every service becomes healthy under its own Redis user, an episode reaches Prometheus, commands inside work."""
-    secrets = prepare(tmp_path / "deploy", f"  - {{id: lobby, source: '{CLIP}', loop: true}}")
+    secrets = prepare(tmp_path / "deploy", "  - {id: lobby, source: /tmp/lobby.mp4, loop: true}")
+    inside = tmp_path / "tmpfs" / "ingest" / "tmp"  # what stands in for /tmp of that service
+    inside.mkdir(parents=True)
+    shutil.copy(CLIP, inside)
     services = {name: each for name, each in resolved(tmp_path / "deploy", "mqtt").items() if is_runnable(each)}
     for each in services.values():
         each["depends_on"] = {k: v for k, v in each.get("depends_on", {}).items() if k in services}
