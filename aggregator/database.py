@@ -246,16 +246,21 @@ def _create_file(path: Path) -> None:
             fresh.unlink(missing_ok=True)
             return
         os.truncate(lock.fileno(), 0)  # what one left who was killed
-        fresh.with_name(f"{fresh.name}-journal").unlink(missing_ok=True)
+        for beside in ("journal", "wal", "shm"):
+            fresh.with_name(f"{fresh.name}-{beside}").unlink(missing_ok=True)
         engine = create_engine(f"sqlite:///{fresh}")
         upgrade(engine, str(fresh))
+        with engine.connect() as connection:
+            # Here, where it is alone: of several connections that ask for it at once some fail without waiting.
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         engine.dispose()
         fresh.replace(path)
 
 
 def _prepare(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # a copy put back, or a file of an early version
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last steps, whole; they are read again
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
+from aggregator import database
 from aggregator.store import FILE_NAME, Step, Store, StoredFold, open_store
 from aggregator.tables import history
 from maskwatch.domain import EventKind, EventState
@@ -112,6 +113,13 @@ def test_no_database_is_said_so(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database at all, but long enough to look like a page" * 40)
     with pytest.raises(ConfigError, match="not a database"):
         open_store(tmp_path)
+
+
+def test_a_new_file_is_ready_for_several(tmp_path: Path) -> None:
+    """It lies in its place in WAL mode: switching to that is refused at once to all but one of several who ask."""
+    database._create_file(tmp_path / "maskwatch.db")
+    assert (tmp_path / "maskwatch.db").read_bytes()[18:20] == b"\x02\x02"  # read and write version: WAL
+    assert [file.name for file in tmp_path.iterdir()] == ["maskwatch.db"]
 
 
 def test_several_may_make_it_at_once(tmp_path: Path) -> None:
