@@ -52,7 +52,7 @@ class Config:
     size: int = 128  # side of a crop: faces in surveillance have 30 to 100 px, and 160 gains little
     width: float = 1.0  # of MobileNetV2: the only one with ImageNet weights at hand
     seed: int = 1  # of drawing and augmentation in the first run; each further run has the next
-    runs: int = 3  # from one start, each shown other crops: the mean of their weights errs less than any of them
+    runs: int = 3  # from one start, each shown other crops; on validation their mean errs about as often as they do
     batch: int = 64  # the most that two cores digest without losing speed per crop
     head_steps: int = 80  # until the new layer no longer sends noise into the old ones
     steps: int = 900  # of fine-tuning: what half an hour of two cores allows; of 1200, the best look was at 800
