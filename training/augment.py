@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from training.crops import Points
     from training.drawn_masks import Random
 
-ROTATION = 17.0  # degrees: standard deviation of a head's tilt
-FURTHEST_ROTATION = 55.0  # degrees; a quarter of the crops is turned evenly up to it
+ROTATION = 22.0  # degrees: standard deviation of a head's tilt
+FURTHEST_ROTATION = 65.0  # degrees; a quarter of the crops is turned evenly up to it
 SHIFT = 0.045  # of the crop's side: standard deviation of the detector's boxes about the labelled ones
 SCALE = 0.09  # the same, of the logarithm of their size
 DRAWING_SIDE = 128  # pixels below which a patch is enlarged before something is drawn on it

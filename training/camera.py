@@ -61,7 +61,7 @@ def relight(crop: Image, random: Random) -> Image:
     """Change exposure, contrast, colour and the side the light comes from; sometimes make it night or backlight."""
     levels = np.arange(256, dtype=np.float32) / 255
     gamma = float(np.exp(random.uniform(np.log(0.6), np.log(1.8))))
-    contrast, brightness = random.uniform(0.7, 1.25), random.uniform(-0.12, 0.12)
+    contrast, brightness = random.uniform(0.55, 1.25), random.uniform(-0.12, 0.12)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
     if chance(random, 0.05):  # night, or a face against the light
         curve = np.clip(curve, 0, 1) * random.uniform(0.3, 0.6) + random.uniform(0, 0.1)

@@ -117,10 +117,9 @@ def _end_to_end(report: Table) -> str:
 
 def _curves(report: Table) -> str:
     history = report["history"]
-    runs = history if isinstance(history, list) else [history]
-    if not any(run.get("loss") for run in runs):
+    if not history.get("loss"):
         return ""
-    return f"<h2>Training</h2>{plots.draw_curves(runs)}"
+    return f"<h2>Training</h2>{plots.draw_curves(history)}"
 
 
 def _classifier(report: Table) -> str:

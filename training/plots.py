@@ -61,21 +61,18 @@ STYLE: dict[Any, Any] = {  # matplotlib's keys are a closed list
 ROW = 0.32  # inches of height for each row of a plot with rows
 
 
-def draw_curves(runs: Sequence[Mapping[str, Sequence[float]]]) -> str:
-    """Return loss and accuracy over the training, of what was learned from and of what was held back, for each run."""
+def draw_curves(history: Mapping[str, Sequence[float]]) -> str:
+    """Return loss and accuracy over the training, of what was learned from and of what was held back."""
     with mpl.rc_context(STYLE):
         picture = Figure(figsize=(9, 3.2), layout="constrained")
         sides = picture.subplots(1, 2)
-        by_step = any(history.get("step") for history in runs)
         for axes, name in zip(sides, ("loss", "accuracy"), strict=True):
-            for number, history in enumerate(runs):
-                for key, label, colour in ((name, "training", NO_MASK), (f"val_{name}", "validation", MASK)):
-                    values = history.get(key) or []
-                    steps = history.get("step") or []
-                    across = steps if len(steps) == len(values) else range(1, len(values) + 1)
-                    shown = "" if number else label
-                    axes.plot(list(across), list(values), color=colour, label=shown, marker="o", markersize=3)
-            axes.set(title=name, xlabel="step" if by_step else "epoch")
+            for key, label, colour in ((name, "training", NO_MASK), (f"val_{name}", "validation", MASK)):
+                values = history.get(key) or []
+                steps = history.get("step") or []
+                across = steps if len(steps) == len(values) else range(1, len(values) + 1)
+                axes.plot(list(across), list(values), color=colour, label=label, marker="o", markersize=3)
+            axes.set(title=name, xlabel="step" if history.get("step") else "epoch")
             axes.legend()
         return _to_svg(picture, "accuracy and loss over the training")
 

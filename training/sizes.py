@@ -1,11 +1,10 @@
-"""The table by which the size of the mask model was chosen: input size and precision against figures, time and bytes.
+"""The table by which the size of the mask model was chosen: width, input size and precision against figures and time.
 
-    python -m training.sizes --run runs/default --data ../shared/data/dev --split val
+    python -m training.sizes --run runs/96 --run runs/default --run runs/160 --data ../shared/data/dev --split val
 
-MobileNetV2 without its top takes pictures of any size, so one run's weights are tried at several; a size other than the
-run's own was not trained for and may be a little better than it looks. All models judge the same faces, found once, and
-are timed in turn, one crop at a time on one thread, so that a noisy machine treats them alike; counted is the
-processor's time, which does not grow while others run.
+Each run of `maskwatch train` is judged as a float and as an int8 model. All judge the same faces, found once, and are
+timed in turn, one crop at a time on one thread, so that a noisy machine treats them alike; counted is the processor's
+time, which does not grow while others run.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import json
 import statistics
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import keras
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -28,20 +26,17 @@ from rich.progress import track
 from detector.engine import Engine
 from detector.masks import MaskJudge
 from detector.pipeline import open_pipeline
-from maskwatch.imaging import CROP_RULE, PREPROCESSING
-from maskwatch.model_contract import MASK_CLASSES, MASK_TASK, ModelContract
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
+from training.datasets import apply_labels
 from training.end_to_end import MIN_FACE, OwnClassifier, again, by_pipeline, scorable, score
 from training.evaluate import read_data
-from training.export import calibrate, convert, read_run
+from training.export import export, read_run
 from training.quantize import quantise
 from training.tables import tables
-from training.train import Config, build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SIZES = (96, 112, 128, 160)
 ROUNDS = 60  # of one crop to each model
 FIGURES = (
     "found and right: mask",
@@ -59,70 +54,49 @@ class Row:
     size: int  # side of its input, pixels
     width: float  # of MobileNetV2
     precision: str
-    trained: bool  # for this size
     figures: Mapping[str, Any]
     ms: float  # of the processor for a face on one thread, median
     content: int  # bytes
 
 
-def variants(run: Path, folder: Path, sizes: Sequence[int]) -> list[tuple[Path, int, str]]:
-    """Write the run's weights as models of several sizes, in float and int8; returns file, size and precision."""
+def variants(run: Path, folder: Path) -> list[tuple[Path, dict[str, Any], str]]:
+    """Write a run's model in float and int8; returns file, what run.json says, and precision."""
     about, arrays = read_run(run)
-    trained = keras.models.load_model(run / "model.keras", compile=False)
-    made = []
-    for size in sizes:
-        model = trained
-        if size != about["input_size"]:
-            model, _ = build(None, dataclasses.replace(Config(), size=size, width=about["width"]), imagenet=False)
-            model.set_weights(trained.get_weights())
-        plain, calibration = (_resized(arrays[name], size) for name in ("plain", "calibration"))
-        truths = arrays["truths"][: len(plain)]
-        logits = model.predict(plain, batch_size=64, verbose=0)
-        temperature, unknown_below, _ = calibrate(logits, truths, arrays["weights"][: len(plain)])
-        contract = ModelContract(
-            task=MASK_TASK,
-            name=f"size-{size}",
-            classes=MASK_CLASSES,
-            input_size=size,
-            crop_rule=CROP_RULE,
-            preprocessing=PREPROCESSING,
-            thresholds=json.dumps({"unknown_below": unknown_below}),
-            precision="fp32",
-        )
-        exact, small = folder / f"{size}-fp32.onnx", folder / f"{size}-int8.onnx"
-        exact.write_bytes(convert(model, contract, temperature).SerializeToString())
-        small.write_bytes(quantise(exact, calibration, plain, truths).content)
-        made += [(exact, size, "fp32"), (small, size, "int8")]
-    return made
+    exact, small = folder / f"{run.name}-fp32.onnx", folder / f"{run.name}-int8.onnx"
+    export(run, exact, name=run.name)
+    truths = arrays["truths"][: len(arrays["plain"])]
+    small.write_bytes(quantise(exact, arrays["calibration"], arrays["plain"], truths).content)
+    return [(exact, about, "fp32"), (small, about, "int8")]
 
 
-def _resized(crops: Any, size: int) -> Any:
-    if crops.shape[1] == size:
-        return crops
-    how = cv2.INTER_AREA if size < crops.shape[1] else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(crop, (size, size), interpolation=how) for crop in crops])
-
-
-def measure(run: Path, data: Path, split: str, sizes: Sequence[int] = SIZES) -> list[Row]:
-    """Return the rows of the table: every size in float and int8, on the same found faces of one split."""
-    about = read_run(run)[0]
-    trained_size, width = about["input_size"], about["width"]
+def measure(runs: Sequence[Path], data: Path, labels: Path | None, split: str) -> list[Row]:
+    """Return the rows of the table: every run in float and int8, on the same found faces of one split."""
     pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE, threads=1), stills=True)[0]
     with tempfile.TemporaryDirectory() as folder:
-        made = variants(run, Path(folder), sizes)
+        made = list(chain.from_iterable(variants(run, Path(folder)) for run in runs))
         engines = [Engine(model=file, provider="cpu", intra_op_threads=1) for file, _, _ in made]
         judges = [MaskJudge(engine=engine) for engine in engines]
         again_with = [
             again(OwnClassifier(judge, dataclasses.replace(pipeline.thresholds, unknown_below=judge.unknown_below)))
             for judge in judges
         ]
-        pictures = [each for each in read_data(data) if split in {each.split, "all"} and scorable(each, MIN_FACE)]
+        read = read_data(data)
+        if labels is not None:
+            read = apply_labels(read, labels)
+        pictures = [each for each in read if split in {each.split, "all"} and scorable(each, MIN_FACE)]
         shown = track(pictures, "pictures", console=Console(stderr=True))
         scorings = score(shown, [by_pipeline(pipeline), *again_with])[1:]
         times = _milliseconds(engines)
         return [
-            Row(size, width, precision, size == trained_size, tables(scoring)["agreed"], ms, file.stat().st_size)
-            for (file, size, precision), scoring, ms in zip(made, scorings, times, strict=True)
+            Row(
+                size=about["input_size"],
+                width=about["width"],
+                precision=precision,
+                figures=tables(scoring)["agreed"],
+                ms=ms,
+                content=file.stat().st_size,
+            )
+            for (file, about, precision), scoring, ms in zip(made, scorings, times, strict=True)
         ]
 
 
@@ -143,10 +117,16 @@ def as_markdown(rows: Sequence[Row]) -> str:
     head = ["input", "width", "precision", *FIGURES, "ms a face", "MB"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
-        size = f"{row.size} px" if row.trained else f"{row.size} px (not trained for)"
         values = [row.figures[name]["value"] for name in FIGURES]
         figures = ["-" if value is None else f"{value:.3f}" for value in values]
-        cells = [size, f"{row.width:g}", row.precision, *figures, f"{row.ms:.2f}", f"{row.content / 1e6:.1f}"]
+        cells = [
+            f"{row.size} px",
+            f"{row.width:g}",
+            row.precision,
+            *figures,
+            f"{row.ms:.2f}",
+            f"{row.content / 1e6:.1f}",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -154,13 +134,15 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, print the table, write it as JSON where asked."""
     parser = argparse.ArgumentParser(prog="python -m training.sizes", description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="run folder of `maskwatch train`")
+    parser.add_argument(
+        "--run", type=Path, required=True, action="append", help="run folder of `maskwatch train`; may be given again"
+    )
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, help="hand-made labels put over the data's own")
     parser.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
-    parser.add_argument("--size", type=int, action="append", help="may be given several times")
     parser.add_argument("--output", type=Path, help="where to write the rows as JSON")
     chosen = parser.parse_args(arguments)
-    rows = measure(chosen.run, chosen.data, chosen.split, chosen.size or SIZES)
+    rows = measure(chosen.run, chosen.data, chosen.labels, chosen.split)
     print(as_markdown(rows))
     if chosen.output:
         chosen.output.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))

@@ -27,7 +27,6 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--size", type=click.Choice(["96", "112", "128", "160"]), help="Side of the model's input in pixels.")
 @click.option("--width", type=click.Choice(["0.35", "0.5", "0.75", "1.0", "1.3", "1.4"]), help="Of MobileNetV2.")
 @click.option("--steps", type=click.IntRange(1), help="Of fine-tuning, 64 crops each.")
-@click.option("--runs", type=click.IntRange(1, 9), help="With other seeds; the mean of their weights is the model.")
 @click.option("--seed", type=click.IntRange(0), help="Of the first run: of drawing and augmentation.")
 @click.option("--leave-out", multiple=True, help="A source not to learn from, to be tested on.")
 @click.option("--elsewhere", type=_FOLDER, multiple=True, help="Data sets to try the seed's recipe on.")
@@ -43,7 +42,6 @@ def train(
     size: str | None,
     width: str | None,
     steps: int | None,
-    runs: int | None,
     seed: int | None,
     leave_out: tuple[str, ...],
     elsewhere: tuple[Path, ...],
@@ -61,9 +59,9 @@ def train(
     if recipe == "seed":
         from training.seed_recipe import SeedConfig, train_seed
 
-        if len(data) != 1 or any((size, width, steps, runs, seed is not None, leave_out, labels, splits)):
+        if len(data) != 1 or any((size, width, steps, seed is not None, leave_out, labels, splits)):
             raise ConfigError(
-                "--recipe seed takes one --data, and none of --labels, --splits, --size, --width, --steps, --runs, "
+                "--recipe seed takes one --data, and none of --labels, --splits, --size, --width, --steps, "
                 "--seed, --leave-out"
             )
         train_seed(data[0], elsewhere, weights, faces, output, SeedConfig())
@@ -72,7 +70,7 @@ def train(
     from training.train import Config
     from training.train import train as run
 
-    asked = {"size": size and int(size), "width": width and float(width), "steps": steps, "runs": runs, "seed": seed}
+    asked = {"size": size and int(size), "width": width and float(width), "steps": steps, "seed": seed}
     chosen = {key: value for key, value in asked.items() if value is not None}
     config = dataclasses.replace(Config(), leave_out=leave_out, **chosen)  # type: ignore[arg-type]
     run(data, labels, splits, weights, faces, output, config)

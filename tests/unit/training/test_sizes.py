@@ -21,20 +21,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # inside keras 3 on numpy 2
 ]
 
-OWN, OTHER, NARROW = 64, 96, 0.35
+NARROW = 0.35
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run folder as `maskwatch train` leaves it, of a narrow network that has learned nothing."""
+def runs(tmp_path: Path) -> list[Path]:
+    """Run folders as `maskwatch train` leaves them, of narrow networks that have learned nothing."""
+    return [untrained(tmp_path / f"run-{size}", size) for size in (64, 96)]
+
+
+def untrained(folder: Path, size: int) -> Path:
+    """Write one run folder."""
     import keras
 
     from training.train import Config, build
 
     keras.utils.set_random_seed(4)
-    model, _ = build(None, dataclasses.replace(Config(), size=OWN, width=NARROW), imagenet=False)
-    crops = np.random.default_rng(4).integers(0, 256, (24, OWN, OWN, 3), np.uint8)
-    folder = tmp_path / "run"
+    model, _ = build(None, dataclasses.replace(Config(), size=size, width=NARROW), imagenet=False)
+    crops = np.random.default_rng(4).integers(0, 256, (24, size, size, 3), np.uint8)
     folder.mkdir()
     model.save(folder / "model.keras")
     np.savez(
@@ -45,7 +49,7 @@ def run(tmp_path: Path) -> Path:
         plain=crops,
         calibration=crops,
     )
-    about = {"recipe": "default", "input_size": OWN, "width": NARROW, "fingerprint": "f00d", "revision": "abc"}
+    about = {"recipe": "default", "input_size": size, "width": NARROW, "fingerprint": "f00d", "revision": "abc"}
     (folder / "run.json").write_text(json.dumps(about))
     return folder
 
@@ -59,15 +63,17 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "boxes.csv"
 
 
-def test_every_size_is_judged_in_float_and_int8(
-    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_every_run_is_judged_in_float_and_int8(
+    runs: list[Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On the same found face, with time and bytes; int8 is smaller, and a class without a face has no figure."""
-    main(["--run", str(run), "--data", str(data), "--size", str(OTHER), "--output", str(tmp_path / "sizes.json")])
+    chosen = [argument for run in runs for argument in ("--run", str(run))]
+    main([*chosen, "--data", str(data), "--output", str(tmp_path / "sizes.json")])
     rows = [Row(**each) for each in json.loads((tmp_path / "sizes.json").read_text())]
-    assert [(row.size, row.precision, row.trained) for row in rows] == [(OTHER, "fp32", False), (OTHER, "int8", False)]
+    assert [(row.size, row.precision) for row in rows] == [(64, "fp32"), (64, "int8"), (96, "fp32"), (96, "int8")]
     assert all(row.figures["found and right: no_mask"]["of"] == 1 and row.ms > 0 for row in rows)
     assert rows[1].content < rows[0].content / 2
-    printed = capsys.readouterr().out
-    assert printed.strip() == as_markdown(rows)
-    assert printed.splitlines()[2].startswith(f"| {OTHER} px (not trained for) | {NARROW:g} | fp32 | - |")
+    assert rows[3].content < rows[2].content / 2
+    table = capsys.readouterr().out.strip().splitlines()[-6:]
+    assert "\n".join(table) == as_markdown(rows)
+    assert table[2].startswith(f"| 64 px | {NARROW:g} | fp32 | - |")

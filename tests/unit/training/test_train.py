@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -163,40 +163,6 @@ def test_training_keeps_the_best_and_goes_on_where_it_stopped(weights: Path, tmp
     resumed = json.loads((parts / "history.json").read_text())
     assert resumed["step"] == [4, 6]
     np.testing.assert_allclose(resumed["val_loss"], history["val_loss"], rtol=1e-3)
-
-
-def test_the_model_is_the_mean_of_runs_that_begin_alike(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Runs differ in what they are shown, not in their first weights; a finished run is not made again."""
-    from training import train
-
-    begun: list[list[np.ndarray]] = []
-
-    def learn_the_seed(model: Any, _: object, __: object, ___: object, folder: Path, config: train.Config) -> None:
-        begun.append(model.get_weights())
-        head = model.get_layer("logits")
-        head.set_weights([np.full_like(each, config.seed) for each in head.get_weights()])
-        model.save(folder / "model.keras")
-        (folder / "history.json").write_text(json.dumps({"val_loss": [0.9, config.seed / 10]}))
-
-    monkeypatch.setattr(train, "fit", learn_the_seed)
-    config = train.Config(size=SIZE, runs=2, seed=5)
-    validation = train.make_validation(make_samples(), config)
-    runs = train.each_run(config)
-    folders = [tmp_path / str(each.seed) for each in runs]
-    for _ in range(2):
-        losses = [
-            train.fit_one(weights, make_samples(), validation, folder, each)
-            for folder, each in zip(folders, runs, strict=True)
-        ]
-        assert losses == [0.5, 0.6]
-    assert len(begun) == 2
-    for one, other in zip(*begun, strict=True):
-        np.testing.assert_array_equal(one, other)
-    both = train.mean_model([folder / "model.keras" for folder in folders])
-    for array in both.get_layer("logits").get_weights():
-        np.testing.assert_allclose(array, 5.5)
 
 
 def picture(name: str, split: str, folder: Path, label: str = "mask") -> Picture:
