@@ -39,7 +39,7 @@ FIRST_STEP_S = 0.2
 
 DOUBTFUL_INCORRECT = 0.8
 """Probability under which a face called worn wrongly counts half: that is the call that classifiers get wrong most, of
-bare faces that are tilted or blurred above all."""
+bare faces that are blurred or half hidden above all."""
 
 FORGET_S = 10.0
 """Time constant with which evidence fades while the face cannot be judged."""
