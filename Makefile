@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := deploy/requirements/dev.txt
 
-.PHONY: help venv test unit check static docs demo bench image sbom lock clean
+.PHONY: help venv test unit check static docs demo bench model image sbom lock clean
 
 help:
 	@echo "make demo   the whole system on a demo camera, until Ctrl-C"
@@ -13,6 +13,7 @@ help:
 	@echo "make unit   the tests that need no server: seconds"
 	@echo "make docs   write docs/settings.md, docs/metrics.md and the schemas of settings and events from the code"
 	@echo "make bench  eight RTSP cameras for five minutes: latency, drops, memory, processor"
+	@echo "make model  the mask model from the training data: DATA=FOLDER WEIGHTS=FILE RUN=FOLDER, else as docs/model-card.md says"
 	@echo "make image  the CPU image, with the sizes of its layers and of what is in it; make sbom lists every package"
 	@echo "make lock   pin the newest versions that fit pyproject.toml"
 	@echo "make venv, make static, make clean"
@@ -65,6 +66,17 @@ demo: .venv/.demo
 
 bench: .venv/.dev
 	$(BIN)/python -m tests.bench.many_cameras
+
+DATA ?= ../shared/data/dev
+LABELS ?= training/labels/dev.csv
+WEIGHTS ?= ../shared/weights/mobilenet_v2_1.0_224_no_top.weights.h5
+RUN ?= runs/default
+model: .venv/.dev
+	$(BIN)/maskwatch train --data $(DATA) --labels $(LABELS) --weights $(WEIGHTS) --output $(RUN)
+	$(BIN)/python -m training.quantize --run $(RUN) --model $(RUN)/mask.onnx -o $(RUN)/mask-int8.onnx
+	$(BIN)/python -m training.lean --model $(RUN)/mask-int8.onnx -o $(RUN)/mask-leaned.onnx
+	$(BIN)/maskwatch evaluate --model $(RUN)/mask-leaned.onnx --data $(DATA) --labels $(LABELS) --split test --output $(RUN)/report.json
+	@echo "to ship it: maskwatch models promote $(RUN)/mask-leaned.onnx --report $(RUN)/report.json"
 
 # BUILDER=buildah where there is no Docker.
 BUILDER ?= docker

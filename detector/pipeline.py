@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -27,11 +28,19 @@ FACE_MODEL = "face_yunet_2023mar.onnx"
 MASK_MODEL = "mask_mobilenetv2.onnx"
 
 MAX_FACES = 64
-"""Faces judged in one picture, best first: bounds the size of an observation and the cost of a crowd."""
+"""Faces judged in one frame, best first: bounds the size of an observation and the cost of a crowd."""
 
-STILL_SIDES = (320, 640, 1280)
+MAX_STILL_FACES = 1000
+"""The same for a photograph, which nobody waits for while the next one comes."""
+
+STILL_SIDES = (320, 640, 1280, 2560, 3840)
 """Longest sides at which a still picture is searched: YuNet finds faces of about 16 to 350 pixels, photographs
 hold larger and smaller ones."""
+
+SMALL_FACES_FROM = 1280
+SMALL_FACE_PX = 160.0
+"""From that side on a search is for small faces: what is larger in pixels of the network a smaller side finds as well,
+and was a third of all finds in the Kaggle scenes that no label explains."""
 
 STILL_FRONTNESS = -10.0
 """Of photographs no side face is given up: somebody chose what to show, and backs of heads are rarer there than on
@@ -52,6 +61,8 @@ class Sight:
 
 class MaskPipeline:
     """Finds and judges all faces of a batch of pictures: one run for the faces, one for the masks."""
+
+    max_faces = MAX_FACES
 
     def __init__(
         self, *, finder: FaceFinder, judge: MaskJudge, thresholds: Thresholds, judged_from: float = 0.0
@@ -81,7 +92,7 @@ class MaskPipeline:
     def look(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[Sight]:
         """Return the judged faces of each picture with the boxes of those that were not: doubtful, or one too many."""
         found = self.finder.find(images)
-        sure = [[face for face in each[:MAX_FACES] if face.score >= self._judged_from] for each in found]
+        sure = [[face for face in each[: self.max_faces] if face.score >= self._judged_from] for each in found]
         judged = self._judge_all(images, sure, min_face_px)
         return [
             Sight(detections, tuple(face.box for face in each[len(faces) :]))
@@ -91,7 +102,7 @@ class MaskPipeline:
     def _judge_all(
         self, images: Sequence[Image], found: Sequence[Sequence[Face]], min_face_px: Sequence[float]
     ) -> list[list[Detection]]:
-        faces = [list(each[:MAX_FACES]) for each in found]
+        faces = [list(each[: self.max_faces]) for each in found]
         size = self.judge.crop_size
         crops = [crop_face(image, face.box, size) for image, each in zip(images, faces, strict=True) for face in each]
         rows = iter(self.judge.probabilities(crops).tolist())
@@ -112,6 +123,20 @@ class MaskPipeline:
         )
 
 
+def still_finders(engine: Engine, min_score: float) -> list[FaceFinder]:
+    """Return what `search_still` searches with: one finder for each of STILL_SIDES."""
+    return [
+        FaceFinder(
+            engine=engine,
+            width=side,
+            height=side,
+            min_score=min_score,
+            max_px=SMALL_FACE_PX if side >= SMALL_FACES_FROM else math.inf,
+        )
+        for side in STILL_SIDES
+    ]
+
+
 def search_still(image: Image, finders: Sequence[FaceFinder]) -> list[Face]:
     """Return the faces of one photograph, best first.
 
@@ -120,7 +145,7 @@ def search_still(image: Image, finders: Sequence[FaceFinder]) -> list[Face]:
 
     Args:
         image: H x W x 3, uint8, BGR.
-        finders: one for each of STILL_SIDES.
+        finders: of `still_finders`.
     """
     longest = max(image.shape[:2])
     fitting = sum(side < longest for side in STILL_SIDES) + 1
@@ -133,6 +158,8 @@ def search_still(image: Image, finders: Sequence[FaceFinder]) -> list[Face]:
 
 class StillPipeline(MaskPipeline):
     """For photographs: searches each at several scales, as faces may fill it or be lost in it."""
+
+    max_faces = MAX_STILL_FACES
 
     def __init__(self, *, finders: Sequence[FaceFinder], judge: MaskJudge, thresholds: Thresholds) -> None:
         """Take finders of growing input size."""
@@ -166,9 +193,7 @@ def open_pipeline(
     unknown_below = judge_.unknown_below if settings.unknown_below is None else settings.unknown_below
     thresholds = Thresholds(min_face_score=settings.face_score, unknown_below=unknown_below)
     if stills:
-        finders = [
-            FaceFinder(engine=faces, width=side, height=side, min_score=settings.face_score) for side in STILL_SIDES
-        ]
+        finders = still_finders(faces, settings.face_score)
         thresholds = replace(thresholds, min_frontness=STILL_FRONTNESS)
         return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
     finder = FaceFinder(

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.engine import Engine
-from detector.faces import Face, FaceFinder
-from detector.pipeline import STILL_SIDES, search_still
+from detector.pipeline import STILL_SIDES, search_still, still_finders
 from maskwatch.imaging import CROP_SCALE, crop_face, encode_image
 from training.datasets import IGNORE, UNCERTAIN, LabelledFace, area, overlap, read_picture
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from detector.faces import Face
     from maskwatch.domain import Image
     from training.datasets import Box, Picture
 
@@ -71,9 +71,7 @@ class StillFinder:
     def __init__(self, model: Path, *, min_score: float = LOW_SCORE) -> None:
         """Open the face detector (ONNX) once, for one thread a search."""
         engine = Engine(model=model, provider="cpu", intra_op_threads=1)
-        self._finders = [
-            FaceFinder(engine=engine, width=side, height=side, min_score=min_score) for side in STILL_SIDES
-        ]
+        self._finders = still_finders(engine, min_score)
 
     def portrait(self, picture: Image) -> list[Face]:
         """Return the faces of a picture (H x W x 3, uint8, BGR) that is known to be filled by one, best first."""

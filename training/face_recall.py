@@ -4,16 +4,19 @@
 
 A compliance rate is computed from the faces found: a detector that misses masked ones more often bends it. Finds that
 no label explains are counted beside: an upper bound of false ones, as data sets forget faces, small ones above all.
+`--tiles 6` lays 36 pictures side by side as one: small faces in a large photograph, whose labels are known.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -27,16 +30,19 @@ from training.datasets import overlap, read_dataset, read_picture
 from training.figures import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from detector.faces import Face
     from maskwatch.domain import Image
-    from training.datasets import Picture
+    from training.datasets import LabelledFace, Picture
+
+    Shown = tuple[Image, Sequence[LabelledFace]]
 
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 SIDES = (320, 640, 960, 1280)
 STILL = "still"  # the search at several sizes that `maskwatch image` makes
 HEIGHTS = ((16, 24), (24, 32), (32, 64), (64, 10_000))
+GREY = 127  # of what is no picture
 JUDGED = 32  # pixels of height from which a find that no label explains is counted
 
 
@@ -69,26 +75,52 @@ class Search:
         return sum(score >= threshold for score in self.unexplained) / max(1, self.pictures)
 
 
-def search(pictures: Iterable[Picture], find: Callable[[Image], Sequence[Face]]) -> Search:
+def search(shown: Iterable[Shown], find: Callable[[Image], Sequence[Face]]) -> Search:
     """Look for the labelled faces of pictures.
 
     Args:
-        pictures: those whose faces are all labelled.
+        shown: pictures with all their faces.
         find: returns the faces of a picture, down to the lowest threshold that shall be told of.
     """
     faces, unexplained, count = [], [], 0
-    for picture in pictures:
+    for image, labelled in shown:
         count += 1
-        found = find(read_picture(picture.path))
-        for truth, face in match(picture.faces, found):
+        found = find(image)
+        for truth, face in match(labelled, found):
             if truth.label in MASK_CLASSES:
                 faces.append(Sought(truth.label, truth.box[3] - truth.box[1], face.score if face else 0.0))
         unexplained += [
             face.score
             for face in found
-            if face.height >= JUDGED and all(overlap(face.box, each.box) < NO_FACE for each in picture.faces)
+            if face.height >= JUDGED and all(overlap(face.box, each.box) < NO_FACE for each in labelled)
         ]
     return Search(tuple(faces), tuple(unexplained), count)
+
+
+def read_all(pictures: Iterable[Picture]) -> Iterator[Shown]:
+    """Yield each picture as it is."""
+    return ((read_picture(picture.path), picture.faces) for picture in pictures)
+
+
+def tile(pictures: Sequence[Picture], tiles: int) -> Iterator[Shown]:
+    """Yield large pictures of tiles x tiles pictures each, every one unscaled in the corner of its own square.
+
+    The squares are as wide as the longest side of all pictures; what stays free is grey. A last large picture may be
+    partly empty.
+    """
+    side = max(max(read_picture(picture.path).shape[:2]) for picture in pictures)
+    for first in range(0, len(pictures), tiles * tiles):
+        chosen = pictures[first : first + tiles * tiles]
+        large = np.full((tiles * side, tiles * side, 3), GREY, np.uint8)
+        faces: list[LabelledFace] = []
+        for place, picture in enumerate(chosen):
+            image, y, x = read_picture(picture.path), side * (place // tiles), side * (place % tiles)
+            large[y : y + image.shape[0], x : x + image.shape[1]] = image
+            faces += [
+                replace(face, box=(face.box[0] + x, face.box[1] + y, face.box[2] + x, face.box[3] + y))
+                for face in picture.faces
+            ]
+        yield large, faces
 
 
 def ways(model: Path, sides: Sequence[int]) -> dict[str, Callable[[Image], Sequence[Face]]]:
@@ -103,12 +135,14 @@ def ways(model: Path, sides: Sequence[int]) -> dict[str, Callable[[Image], Seque
     return {str(side): at(side) for side in sides} | {STILL: StillFinder(model, min_score=lowest).find}
 
 
-def report(model: Path, data: Path, split: str, sides: Sequence[int] = SIDES) -> dict[str, Any]:
-    """Return all figures of one face detector on one split of a data set."""
+def report(model: Path, data: Path, split: str, sides: Sequence[int] = SIDES, tiles: int = 1) -> dict[str, Any]:
+    """Return all figures of one face detector on one split of a data set, its pictures laid out tiles x tiles."""
     chosen = [each for each in read_dataset(data) if each.complete and each.faces and split in {each.split, "all"}]
     figures: dict[str, Any] = {}
     for name, find in ways(model, sides).items():
-        done = search(track(chosen, name, console=Console(stderr=True)), find)
+        shown = read_all(chosen) if tiles == 1 else tile(chosen, tiles)
+        count = math.ceil(len(chosen) / tiles**2)
+        done = search(track(shown, name, total=count, console=Console(stderr=True)), find)
         figures[name] = {
             str(threshold): {
                 "recall": {state: done.recall(state, threshold) for state in MASK_CLASSES},
@@ -125,6 +159,7 @@ def report(model: Path, data: Path, split: str, sides: Sequence[int] = SIDES) ->
     return {
         "face": Engine(model=model, provider="cpu").contract.name,
         "split": f"{data.name}/{split}",
+        "tiles": tiles,
         "searches": figures,
     }
 
@@ -132,12 +167,19 @@ def report(model: Path, data: Path, split: str, sides: Sequence[int] = SIDES) ->
 def show(figures: dict[str, Any], console: Console) -> None:
     """Print the shares found, faces of 32 px and more."""
     table = Table(
-        "search", "score", *MASK_CLASSES, "unexplained", title=f"{figures['face']}, {figures['split']}, >= 32 px"
+        "search",
+        "score",
+        *MASK_CLASSES,
+        "32 to 64 px",
+        "unexplained",
+        title=f"{figures['face']}, {figures['split']}, >= 32 px, {figures['tiles'] ** 2} as one picture",
     )
     for name, by_threshold in figures["searches"].items():
         for threshold, row in by_threshold.items():
             shares = [_share(row["recall"][state]) for state in MASK_CLASSES]
-            table.add_row(name, threshold, *shares, f"{row['unexplained_per_picture']:.2f} a picture")
+            small = row["by_height"]["32-64"].values()
+            of_small = f"{sum(each['found'] for each in small)} of {sum(each['of'] for each in small)}"
+            table.add_row(name, threshold, *shares, of_small, f"{row['unexplained_per_picture']:.2f} a picture")
     console.print(table)
 
 
@@ -154,9 +196,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--face", type=Path, default=model_path("", FACE_MODEL), help="the shipped one if left out")
     parser.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
     parser.add_argument("--side", type=int, action="append", help="of the network's input; may be given several times")
+    parser.add_argument("--tiles", type=int, default=1, help="lay so many times so many pictures out as one")
     parser.add_argument("--output", type=Path, help="where to write all figures as JSON")
     chosen = parser.parse_args(arguments)
-    figures = report(chosen.face, chosen.data, chosen.split, chosen.side or SIDES)
+    figures = report(chosen.face, chosen.data, chosen.split, chosen.side or SIDES, chosen.tiles)
     show(figures, Console(width=160))
     if chosen.output:
         chosen.output.write_text(json.dumps(figures, indent=2))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detector.pipeline import STILL_SIDES
 from maskwatch.model_contract import MASK_CLASSES
 from training.sizes import FIGURES
 
@@ -114,8 +115,8 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
     Args:
         parts: by name, each the JSON of one command, or None where it was not run: `report` (maskwatch evaluate),
             `run` (run.json), `corrected` (`report` with training/labels/dev-test.csv), `sizes`, `faces`
-            (training.face_recall), `faces tuned` (the same of training.train_faces' model), `clips`, `seed`, and
-            `without <source>`.
+            (training.face_recall), `faces tuned` (the same of training.train_faces' model), `faces tiled` (the same
+            with --tiles), `clips`, `seed`, and `without <source>`.
         reproduce: commands that make all of it, in order.
     """
     report = parts["report"]
@@ -138,7 +139,7 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
         _clips(parts.get("clips")),
         _seed(parts.get("seed")),
         _slices(report),
-        _faces(parts.get("faces"), parts.get("faces tuned")),
+        _faces(parts.get("faces"), parts.get("faces tuned"), parts.get("faces tiled")),
         _sizes(parts.get("sizes")),
         _cost(report),
         FAILURES,
@@ -275,7 +276,7 @@ def _slices(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _faces(faces: Report | None, tuned: Report | None) -> str:
+def _faces(faces: Report | None, tuned: Report | None, tiled: Report | None) -> str:
     if faces is None:
         return "## The face detector's share\n\nNot measured for this card.\n"
     lines = [
@@ -286,6 +287,16 @@ def _faces(faces: Report | None, tuned: Report | None) -> str:
         ),
         *_searches(faces, faces["searches"], ("0.3", "0.5", "0.6")),
     ]
+    if tiled is not None:
+        lines += [
+            (
+                f"\nThe same pictures, {tiled['tiles'] ** 2} laid out as one, are what a large photograph shows: faces "
+                "of the same pixels in a picture many times as wide (`python -m training.face_recall --tiles "
+                f"{tiled['tiles']}`). `still` is how `maskwatch image` searches: at several sizes, up to "
+                f"{STILL_SIDES[-1]}.\n"
+            ),
+            *_searches(tiled, tiled["searches"], ("0.3",)),
+        ]
     if tuned is not None:
         lines += [
             (
@@ -347,7 +358,8 @@ def _cost(report: Report) -> str:
 
 
 def _reproduce(run: Report | None, commands: Sequence[str]) -> str:
-    lines = ["## How to make it again\n", "```console", *(f"$ {command}" for command in commands), "```"]
+    shown = [f"$ {command}" for command in commands]
+    lines = ["## How to make it again\n", "`make model` runs all of these but the last:\n", "```console", *shown, "```"]
     if run is not None:
         lines.append(
             f"\nThe training took {run['seconds'] / 60:.0f} minutes on two shared cores, from data with the "

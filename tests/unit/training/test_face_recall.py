@@ -10,7 +10,7 @@ import numpy as np
 
 from detector.faces import Face
 from training.datasets import LabelledFace, Picture
-from training.face_recall import main, search
+from training.face_recall import main, search, tile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 MARKS = ((0.0, 0.0),) * 5
 
 
-def test_found_missed_and_unexplained_are_told_apart(tmp_path: Path) -> None:
+def test_found_missed_and_unexplained_are_told_apart() -> None:
     """One face found with 0.8, one missed, one small one found, and a find where nobody labelled a face."""
-    file = tmp_path / "a.png"
-    cv2.imwrite(str(file), np.zeros((200, 300, 3), np.uint8))
     faces = (
         LabelledFace("mask", (10, 10, 50, 60)),
         LabelledFace("mask", (100, 10, 140, 60)),
@@ -37,7 +35,7 @@ def test_found_missed_and_unexplained_are_told_apart(tmp_path: Path) -> None:
         Face((10, 120, 60, 180), MARKS, 0.9),
         Face((200, 120, 210, 130), MARKS, 0.9),
     ]
-    done = search([Picture(file, "a.png", "s", faces=faces, complete=True)], lambda _: finds)
+    done = search([(np.zeros((200, 300, 3), np.uint8), faces)], lambda _: finds)
     assert done.recall("mask", 0.5) | {"low": 0, "high": 0} == {"found": 1, "of": 2, "low": 0, "high": 0}
     assert done.recall("mask", 0.9)["found"] == 0
     assert done.recall("no_mask", 0.3)["of"] == 0
@@ -45,6 +43,24 @@ def test_found_missed_and_unexplained_are_told_apart(tmp_path: Path) -> None:
     assert done.unexplained == (0.4,)
     assert done.unexplained_per_picture(0.3) == 1
     assert done.unexplained_per_picture(0.5) == 0
+
+
+def test_tiles_lie_side_by_side_with_their_boxes(tmp_path: Path) -> None:
+    """Five pictures make two large ones of two by two squares; each box still lies over its own pixels."""
+    pictures = []
+    for number, (height, width) in enumerate([(40, 60), (60, 30), (20, 20), (60, 60), (50, 50)]):
+        image = np.zeros((height, width, 3), np.uint8)
+        image[5:15, 3:13] = 40 * (number + 1)
+        file = tmp_path / f"{number}.png"
+        cv2.imwrite(str(file), image)
+        faces = (LabelledFace("mask", (3, 5, 13, 15)),)
+        pictures.append(Picture(file, file.name, "s", faces=faces, complete=True))
+    shown = list(tile(pictures, 2))
+    assert [image.shape for image, _ in shown] == [(120, 120, 3)] * 2
+    assert [len(faces) for _, faces in shown] == [4, 1]
+    for number, (image, box) in enumerate((image, face.box) for image, faces in shown for face in faces):
+        x0, y0, x1, y1 = (int(corner) for corner in box)
+        assert (image[y0:y1, x0:x1] == 40 * (number + 1)).all()
 
 
 def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
