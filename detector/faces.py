@@ -67,7 +67,6 @@ class FaceFinder:
         height: int = 384,
         min_score: float = 0.6,
         max_overlap: float = 0.3,
-        max_px: float = math.inf,
     ) -> None:
         """Check the model and prepare the grids.
 
@@ -77,15 +76,14 @@ class FaceFinder:
             height: as width.
             min_score: faces below are not reported.
             max_overlap: of two boxes with a greater intersection over union only the better stays.
-            max_px: longer side of the box in pixels of the network's input above which a face is not reported.
         """
         engine.contract.require_face_detector(engine.contract.name)
         if width <= 0 or height <= 0 or width % MULTIPLE or height % MULTIPLE:
             raise ConfigError(f"face detector input is {width}x{height}: both must be multiples of {MULTIPLE}.")
         self._engine = engine
         self.model_name: str = engine.contract.name
-        self._width, self._height = width, height
-        self._min_score, self._max_overlap, self._max_px = min_score, max_overlap, max_px
+        self.width, self.height = width, height
+        self._min_score, self._max_overlap = min_score, max_overlap
         self._batch_sizes = CPU_BATCH_SIZES if engine.provider == PROVIDERS["cpu"] else engine.batch_sizes
         cells = [_cells(width // stride, height // stride, stride) for stride in STRIDES]
         self._cells = np.concatenate(cells)  # anchors x 3: column, row, stride
@@ -98,10 +96,10 @@ class FaceFinder:
         """
         if not images:
             return []
-        batch = np.empty((len(images), 3, self._height, self._width), np.float32)
+        batch = np.empty((len(images), 3, self.height, self.width), np.float32)
         scales = []
         for index, image in enumerate(images):
-            boxed, scale = letterbox(image, self._width, self._height)
+            boxed, scale = letterbox(image, self.width, self.height)
             batch[index] = boxed.transpose(2, 0, 1)
             scales.append(scale)
         outputs = run_in_buckets(self._engine, batch, self._batch_sizes)
@@ -114,8 +112,6 @@ class FaceFinder:
     def _decode(self, confidences: Array, boxes: Array, points: Array, scale: float) -> list[Face]:
         """Turn one picture's raw outputs into faces; only cells above the score are looked at."""
         chosen = np.flatnonzero(confidences >= self._min_score)
-        longer_sides = np.exp(np.minimum(boxes[chosen, 2:].max(axis=1), 10)) * self._cells[chosen, 2]
-        chosen = chosen[longer_sides <= self._max_px]
         if not chosen.size:
             return []
         chosen = chosen[np.argsort(-confidences[chosen], kind="stable")]

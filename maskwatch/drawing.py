@@ -37,7 +37,7 @@ def caption(detection: Detection) -> str:
 
 
 def annotate(image: Image, detections: Sequence[Detection]) -> Image:
-    """Return a copy of the picture with a labelled box around each face.
+    """Return a copy of the picture with a labelled box around each face, the words no larger than the face bears.
 
     Args:
         image: H x W x 3, uint8, BGR.
@@ -45,11 +45,11 @@ def annotate(image: Image, detections: Sequence[Detection]) -> Image:
     """
     drawn = image.copy()
     height, width = drawn.shape[:2]
-    thickness = max(1, round(max(height, width) / 500))
-    scale = max(0.4, max(height, width) / 1600)
-    for detection in detections:
+    for detection in sorted(detections, key=lambda each: each.box[0] - each.box[2]):  # small ones over large ones
         colour = COLOURS[detection.state]
         left, top, right, bottom = (round(value) for value in detection.box)
+        thickness = max(1, round(min(max(height, width) / 500, (right - left) / 25)))
+        scale = max(0.4, min(max(height, width) / 1600, (right - left) / 100))
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, thickness)
         text = caption(detection)
         (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)

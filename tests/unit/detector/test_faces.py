@@ -48,10 +48,10 @@ def make_outputs(
     return outputs
 
 
-def make_finder(outputs: dict[str, np.ndarray], width: int, height: int, *, max_px: float = np.inf) -> FaceFinder:
+def make_finder(outputs: dict[str, np.ndarray], width: int, height: int, min_score: float = 0.6) -> FaceFinder:
     """A finder whose network always answers with these outputs."""
     engine = ScriptedEngine(contract=CONTRACT, answer=lambda batch: outputs, batch_sizes=(1,))
-    return FaceFinder(engine=engine, width=width, height=height, max_px=max_px)
+    return FaceFinder(engine=engine, width=width, height=height, min_score=min_score)
 
 
 def assert_same(one: Face, other: Face, tolerance: float) -> None:
@@ -137,21 +137,6 @@ def test_faces_come_best_first_and_above_the_score_only() -> None:
     }
     (faces,) = make_finder(make_outputs(cells, 64, 32), 64, 32).find([np.zeros((32, 64, 3), np.uint8)])
     assert [round(face.score, 3) for face in faces] == [0.949, 0.7]
-
-
-def test_what_is_too_large_for_the_search_is_not_reported_and_hides_nothing() -> None:
-    """Pixels of the network count, not of the picture; the longer side decides."""
-    cells = {
-        (8, 0): {"cls": [1.0], "obj": [1.0], "bbox": [0.5, 0.5, 0.0, np.log(3)]},  # 8 x 24
-        (32, 1): {"cls": [1.0], "obj": [1.0], "bbox": [0.5, 0.5, 0.0, np.log(0.75)]},  # 32 x 24
-        (16, 3): {"cls": [0.8], "obj": [0.8], "bbox": [0.0, 1.0, np.log(1.25), np.log(1.25)]},  # 20 x 20, within it
-    }
-    outputs = make_outputs(cells, 64, 32)
-    picture = np.zeros((64, 128, 3), np.uint8)
-    (all_of_them,) = make_finder(outputs, 64, 32).find([picture])
-    (small,) = make_finder(outputs, 64, 32, max_px=24.5).find([picture])
-    assert [(round(face.box[2] - face.box[0]), round(face.height)) for face in all_of_them] == [(16, 48), (64, 48)]
-    assert [(round(face.box[2] - face.box[0]), round(face.height)) for face in small] == [(16, 48), (40, 40)]
 
 
 def test_an_extreme_size_does_not_overflow() -> None:

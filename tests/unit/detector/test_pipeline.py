@@ -6,9 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from skimage.data import astronaut
 
-from detector.pipeline import GLIMPSE_SCORE, MAX_FACES, open_pipeline
+from detector.faces import Face
+from detector.pipeline import GLIMPSE_SCORE, MAX_FACES, STILL_SIDES, open_pipeline, search_still
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
 
 CLIP = Path(__file__).parents[3] / "ingest" / "demo" / "lobby.mp4"
@@ -47,3 +49,50 @@ def test_small_faces_in_a_large_photograph_are_found_and_all_are_judged() -> Non
     assert {round((each.box[1] - 100) // 260) for each in faces} == set(range(10))
     (as_frame,) = open_pipeline(settings)[0].detect([photograph])
     assert len(as_frame) < 8
+
+
+class ScriptedFinder:
+    """Finds what it is told to at its size, and remembers whether it was asked."""
+
+    def __init__(self, width: int, *faces: Face) -> None:
+        """Take the size and the faces."""
+        self.width, self.faces, self.asked = width, list(faces), False
+
+    def find(self, images: list[np.ndarray]) -> list[list[Face]]:
+        """The same for every picture."""
+        self.asked = True
+        return [list(self.faces) for _ in images]
+
+
+def make_face(left: float, size: float, score: float) -> Face:
+    """A square face."""
+    return Face((left, 0.0, left + size, size), ((0.0, 0.0),) * 5, score)
+
+
+@pytest.mark.parametrize(
+    ("longest", "searched"),
+    [
+        (100, (320, 640)),
+        (400, (320, 640, 1280)),
+        (1280, (320, 640, 1280, 2560)),
+        (1300, STILL_SIDES),
+        (9000, STILL_SIDES),
+    ],
+)
+def test_a_photograph_is_searched_up_to_its_size_and_enlarged_once(longest: int, searched: tuple[int, ...]) -> None:
+    """The next size above the picture's own is the last."""
+    finders = [ScriptedFinder(side) for side in STILL_SIDES]
+    assert search_still(np.zeros((60, longest, 3), np.uint8), finders) == []  # type: ignore[arg-type]
+    assert tuple(finder.width for finder in finders if finder.asked) == searched
+
+
+def test_large_finds_of_an_enlarging_search_count_only_where_nothing_else_is_found() -> None:
+    """Of a picture of 400 pixels, 60 pixels are 192 at 1280: too many; 48 are 154. The surer of the same face stays."""
+    ghost, small, same = make_face(100, 60, 0.9), make_face(300, 48, 0.6), make_face(302, 48, 0.7)
+    picture = np.zeros((300, 400, 3), np.uint8)
+    finders = [ScriptedFinder(320), ScriptedFinder(640, small), ScriptedFinder(1280, ghost, same)]
+    assert search_still(picture, finders) == [same]  # type: ignore[arg-type]
+    finders = [ScriptedFinder(320), ScriptedFinder(640), ScriptedFinder(1280, ghost)]
+    assert search_still(picture, finders) == [ghost]  # type: ignore[arg-type]
+    finders = [ScriptedFinder(320), ScriptedFinder(640, ghost), ScriptedFinder(1280, small)]
+    assert search_still(picture, finders) == [ghost, small]  # type: ignore[arg-type]
