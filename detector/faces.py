@@ -140,17 +140,25 @@ def thin_out(boxes: Array, max_overlap: float) -> list[int]:
     >>> thin_out(np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]], np.float32), 0.3)
     [0, 2]
     """
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     left = np.arange(len(boxes))
     kept = []
     while left.size:
         best, left = left[0], left[1:]
         kept.append(int(best))
-        low = np.maximum(boxes[left, :2], boxes[best, :2])
-        high = np.minimum(boxes[left, 2:], boxes[best, 2:])
-        shared = np.prod(np.clip(high - low, 0, None), axis=1)
-        left = left[shared <= max_overlap * (areas[left] + areas[best] - shared)]
+        left = left[overlaps(boxes[left], boxes[best]) <= max_overlap]
     return kept
+
+
+def overlaps(boxes: Array, box: Array) -> Array:
+    """Return the intersection over union of each of N boxes (N x 4) with one box (4).
+
+    >>> overlaps(np.array([[0, 0, 10, 10], [6, 0, 16, 10], [20, 0, 30, 10]]), np.array([0, 0, 10, 10])).tolist()
+    [1.0, 0.25, 0.0]
+    """
+    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2]) - shared
+    return np.asarray(shared / np.maximum(union, 1e-9))
 
 
 def _cells(columns: int, rows: int, stride: int) -> Array:

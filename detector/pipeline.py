@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.engine import Engine
-from detector.faces import Face, FaceFinder, thin_out
+from detector.faces import Face, FaceFinder, overlaps, thin_out
 from detector.masks import MaskJudge, Thresholds, judge
 from maskwatch.domain import Detection, MaskState
 from maskwatch.imaging import crop_face
@@ -46,6 +46,12 @@ STILL_FRONTNESS = -10.0
 """Of photographs no side face is given up: somebody chose what to show, and backs of heads are rarer there than on
 film, where they last for seconds."""
 
+
+STILL_SEARCH_SCORE = 0.1
+"""Score from which a find at one size may be half of a face's score in a photograph."""
+
+SAME_FACE = 0.3
+"""Intersection over union above which two finds are one face."""
 
 GLIMPSE_SCORE = 0.2
 """Score of the face detector from which a find may be a face: too doubtful to be judged, but hidden from people."""
@@ -123,34 +129,47 @@ class MaskPipeline:
         )
 
 
-def still_finders(engine: Engine, min_score: float) -> list[FaceFinder]:
+def still_finders(engine: Engine) -> list[FaceFinder]:
     """Return what `search_still` searches with: one finder for each of STILL_SIDES."""
-    return [FaceFinder(engine=engine, width=side, height=side, min_score=min_score) for side in STILL_SIDES]
+    return [FaceFinder(engine=engine, width=side, height=side, min_score=STILL_SEARCH_SCORE) for side in STILL_SIDES]
 
 
-def search_still(image: Image, finders: Sequence[FaceFinder]) -> list[Face]:
+def search_still(image: Image, finders: Sequence[FaceFinder], min_score: float) -> list[Face]:
     """Return the faces of one photograph, best first.
 
-    Searched are the sizes up to the picture's own and the next larger one: enlarged, 13 of 21 missed
-    masked faces that fill their picture were found. Large finds of the largest sizes count where there are no others.
+    Searched are the sizes up to the picture's own and the next larger one: enlarged, 13 of 21 missed masked faces
+    that fill their picture were found. Large finds of the largest sizes count where there are no others.
 
     Args:
         image: H x W x 3, uint8, BGR.
         finders: of `still_finders`.
+        min_score: faces below are not reported; a face's score is what its two best sizes say together.
     """
     longest = max(image.shape[:2])
     fitting = sum(side < longest for side in STILL_SIDES) + 1
     found = [(finder.width, face) for finder in finders[: fitting + 1] for face in finder.find([image])[0]]
-    if not found:
-        return []
-    fit = [face for side, face in found if side < SMALL_FACES_FROM or _px(face) * side / longest <= SMALL_FACE_PX]
-    faces = fit or [face for _, face in found]
-    faces.sort(key=lambda face: -face.score)
-    return [faces[index] for index in thin_out(np.array([face.box for face in faces], np.float32), 0.3)]
+    fit = [each for each in found if each[0] < SMALL_FACES_FROM or _px(each[1]) * each[0] / longest <= SMALL_FACE_PX]
+    return _agreed(fit, min_score) or _agreed(found, min_score)
 
 
 def _px(face: Face) -> float:
     return max(face.box[2] - face.box[0], face.height)
+
+
+def _agreed(found: list[tuple[int, Face]], min_score: float) -> list[Face]:
+    """Return each face once, best first, its score raised by the best other size that saw it: ghosts show at one size.
+
+    Raised to what it were if either size alone were right with the probability that it says.
+    """
+    found = sorted(found, key=lambda each: -each[1].score)
+    boxes = np.array([face.box for _, face in found], np.float32).reshape(-1, 4)
+    faces = []
+    for index in thin_out(boxes, SAME_FACE):
+        best_side, face = found[index]
+        others = [found[place] for place in np.flatnonzero(overlaps(boxes, boxes[index]) > SAME_FACE)]
+        other = max((each.score for side, each in others if side != best_side), default=0.0)
+        faces.append(replace(face, score=1 - (1 - face.score) * (1 - other)))
+    return sorted((face for face in faces if face.score >= min_score), key=lambda face: -face.score)
 
 
 class StillPipeline(MaskPipeline):
@@ -168,7 +187,7 @@ class StillPipeline(MaskPipeline):
         return self._judge_all(images, [self._search(image) for image in images], min_face_px)
 
     def _search(self, image: Image) -> list[Face]:
-        return search_still(image, self._finders)
+        return search_still(image, self._finders, self.thresholds.min_face_score)
 
 
 def open_pipeline(
@@ -190,7 +209,7 @@ def open_pipeline(
     unknown_below = judge_.unknown_below if settings.unknown_below is None else settings.unknown_below
     thresholds = Thresholds(min_face_score=settings.face_score, unknown_below=unknown_below)
     if stills:
-        finders = still_finders(faces, settings.face_score)
+        finders = still_finders(faces)
         thresholds = replace(thresholds, min_frontness=STILL_FRONTNESS)
         return StillPipeline(finders=finders, judge=judge_, thresholds=thresholds), faces, masks
     finder = FaceFinder(

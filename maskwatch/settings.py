@@ -56,9 +56,9 @@ class StoreSettings(Frozen):
         return value
 
 
-STILL_FACE_SCORE = 0.3
-"""Score from which a find in a photograph counts as a face: at 0.5 one masked face in seventy more is missed. A
-camera's is DetectorSettings.face_score, as on film each false find comes back many times a second."""
+STILL_FACE_SCORE = 0.4
+"""Score from which a find in a photograph counts as a face, of its two best sizes together. A camera's is
+DetectorSettings.face_score, as on film each false find comes back many times a second."""
 
 
 class DetectorSettings(Frozen):

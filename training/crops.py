@@ -71,15 +71,16 @@ class StillFinder:
     def __init__(self, model: Path, *, min_score: float = LOW_SCORE) -> None:
         """Open the face detector (ONNX) once, for one thread a search."""
         engine = Engine(model=model, provider="cpu", intra_op_threads=1)
-        self._finders = still_finders(engine, min_score)
+        self._finders, self._min_score = still_finders(engine), min_score
 
     def portrait(self, picture: Image) -> list[Face]:
         """Return the faces of a picture (H x W x 3, uint8, BGR) that is known to be filled by one, best first."""
-        return self._finders[STILL_SIDES.index(PORTRAIT_SIDE)].find([picture])[0]
+        found = self._finders[STILL_SIDES.index(PORTRAIT_SIDE)].find([picture])[0]
+        return [face for face in found if face.score >= self._min_score]
 
     def find(self, picture: Image) -> list[Face]:
         """Return the faces of a picture (H x W x 3, uint8, BGR), best first."""
-        return search_still(picture, self._finders)
+        return search_still(picture, self._finders, self._min_score)
 
 
 def cut(

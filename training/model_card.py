@@ -285,7 +285,7 @@ def _faces(faces: Report | None, tuned: Report | None, tiled: Report | None) -> 
             "that is not found is in no compliance rate, and masked ones are missed more often: the rate is a little "
             "too low. The service shows how many of the people in view it could judge as coverage.\n"
         ),
-        *_searches(faces, faces["searches"], ("0.3", "0.5", "0.6")),
+        *_searches(faces, faces["searches"], ("0.3", "0.4", "0.5", "0.6")),
     ]
     if tiled is not None:
         lines += [
@@ -295,7 +295,7 @@ def _faces(faces: Report | None, tuned: Report | None, tiled: Report | None) -> 
                 f"{tiled['tiles']}`). `still` is how `maskwatch image` searches: at several sizes, up to "
                 f"{STILL_SIDES[-1]}.\n"
             ),
-            *_searches(tiled, tiled["searches"], ("0.3",)),
+            *_searches(tiled, tiled["searches"], ("0.4",)),
         ]
     if tuned is not None:
         lines += [
@@ -305,7 +305,7 @@ def _faces(faces: Report | None, tuned: Report | None, tiled: Report | None) -> 
                 "that no label explains. It finds more of the small faces, and from 640 px on fewer of the large "
                 "ones.\n"
             ),
-            *_searches(tuned, faces["searches"], ("0.3", "0.5", "0.6", "0.7")),
+            *_searches(tuned, faces["searches"], ("0.4", "0.5", "0.6", "0.7")),
         ]
     return "\n".join(lines) + "\n"
 
@@ -329,20 +329,25 @@ def _sizes(sizes: Any) -> str:
         return "## Why this size\n\nNot measured for this card.\n"
     lines = [
         (
-            "## Why this size\n\nRuns of the recipe at several input sizes on the validation split "
+            f"## Why this size\n\nOne run of the recipe for each input size on {_where(sizes)} "
             "(`python -m training.sizes`), before leaning; processor time for one face on one thread of a shared "
             "machine with 2 x86-64 cores.\n"
         ),
         "| input | precision | " + " | ".join(FIGURES) + " | ms | MB |",
         "|---|---|" + "---|" * (len(FIGURES) + 2),
     ]
-    for row in sizes:
+    for row in sizes["rows"]:
         cells = " | ".join(_short(row["figures"][name]) for name in FIGURES)
         lines.append(
             f"| {row['size']} px | {row['precision']} | {cells} | {row['ms']:.2f} | {row['content'] / 1e6:.1f} |"
         )
     lines.append("\nOnly width 1.0 was tried: no ImageNet weights of a narrower MobileNetV2 were at hand.")
     return "\n".join(lines) + "\n"
+
+
+def _where(sizes: Report) -> str:
+    where = ", ".join((sizes["split"], *sizes["sources"]))
+    return f"{where}, which none of these runs learned from" if sizes["unseen"] else where
 
 
 def _cost(report: Report) -> str:

@@ -1,6 +1,6 @@
 """The table by which the size of the mask model was chosen: width, input size and precision against figures and time.
 
-    python -m training.sizes --run runs/96 --run runs/default --run runs/160 --data ../shared/data/dev --split val
+    python -m training.sizes --run runs/96 --run runs/128 --data ../shared/data/dev --only kaggle --split all
 
 Each run of `maskwatch train` is judged as a float and as an int8 model. All judge the same faces, found once, and are
 timed in turn, one crop at a time on one thread, so that a noisy machine treats them alike; counted is the processor's
@@ -26,8 +26,8 @@ from rich.progress import track
 from detector.engine import Engine
 from detector.masks import MaskJudge
 from detector.pipeline import open_pipeline
+from maskwatch.errors import ConfigError
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
-from training.datasets import apply_labels
 from training.end_to_end import MIN_FACE, OwnClassifier, again, by_pipeline, scorable, score
 from training.evaluate import read_data
 from training.export import export, read_run
@@ -69,8 +69,16 @@ def variants(run: Path, folder: Path) -> list[tuple[Path, dict[str, Any], str]]:
     return [(exact, about, "fp32"), (small, about, "int8")]
 
 
-def measure(runs: Sequence[Path], data: Path, labels: Path | None, split: str) -> list[Row]:
-    """Return the rows of the table: every run in float and int8, on the same found faces of one split."""
+def measure(runs: Sequence[Path], data: Path, labels: Path | None, split: str, only: Sequence[str] = ()) -> list[Row]:
+    """Return the rows of the table: every run in float and int8, on the same found faces of one split.
+
+    Args:
+        runs: run folders of `maskwatch train`.
+        data: a data set.
+        labels: hand-made ones put over its own.
+        split: or "all".
+        only: sources; all of them if empty.
+    """
     pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE, threads=1), stills=True)[0]
     with tempfile.TemporaryDirectory() as folder:
         made = list(chain.from_iterable(variants(run, Path(folder)) for run in runs))
@@ -80,10 +88,10 @@ def measure(runs: Sequence[Path], data: Path, labels: Path | None, split: str) -
             again(OwnClassifier(judge, dataclasses.replace(pipeline.thresholds, unknown_below=judge.unknown_below)))
             for judge in judges
         ]
-        read = read_data(data)
-        if labels is not None:
-            read = apply_labels(read, labels)
-        pictures = [each for each in read if split in {each.split, "all"} and scorable(each, MIN_FACE)]
+        read = [each for each in read_data(data, labels) if split in {each.split, "all"} and scorable(each, MIN_FACE)]
+        pictures = [each for each in read if not only or each.source in only]
+        if not pictures:
+            raise ConfigError(f"{data}: no pictures of split {split} and source {', '.join(only) or 'any'}")
         shown = track(pictures, "pictures", console=Console(stderr=True))
         scorings = score(shown, [by_pipeline(pipeline), *again_with])[1:]
         times = _milliseconds(engines)
@@ -140,12 +148,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--labels", type=Path, help="hand-made labels put over the data's own")
     parser.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
+    parser.add_argument("--only", action="append", default=[], help="a source of the data; may be given again")
     parser.add_argument("--output", type=Path, help="where to write the rows as JSON")
     chosen = parser.parse_args(arguments)
-    rows = measure(chosen.run, chosen.data, chosen.labels, chosen.split)
+    rows = measure(chosen.run, chosen.data, chosen.labels, chosen.split, chosen.only)
     print(as_markdown(rows))
     if chosen.output:
-        chosen.output.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        left_out = [read_run(run)[0].get("config", {}).get("leave_out", []) for run in chosen.run]
+        unseen = bool(chosen.only) and all(set(chosen.only) <= set(each) for each in left_out)
+        asked = {"split": f"{chosen.data.name}/{chosen.split}", "sources": chosen.only, "unseen": unseen}
+        chosen.output.write_text(json.dumps({**asked, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
 
 
 if __name__ == "__main__":

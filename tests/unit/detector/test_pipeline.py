@@ -82,17 +82,32 @@ def make_face(left: float, size: float, score: float) -> Face:
 def test_a_photograph_is_searched_up_to_its_size_and_enlarged_once(longest: int, searched: tuple[int, ...]) -> None:
     """The next size above the picture's own is the last."""
     finders = [ScriptedFinder(side) for side in STILL_SIDES]
-    assert search_still(np.zeros((60, longest, 3), np.uint8), finders) == []  # type: ignore[arg-type]
+    assert search_still(np.zeros((60, longest, 3), np.uint8), finders, 0.4) == []  # type: ignore[arg-type]
     assert tuple(finder.width for finder in finders if finder.asked) == searched
 
 
 def test_large_finds_of_an_enlarging_search_count_only_where_nothing_else_is_found() -> None:
-    """Of a picture of 400 pixels, 60 pixels are 192 at 1280: too many; 48 are 154. The surer of the same face stays."""
-    ghost, small, same = make_face(100, 60, 0.9), make_face(300, 48, 0.6), make_face(302, 48, 0.7)
+    """Of a picture of 400 pixels, 60 pixels are 192 at 1280: too many; 48 are 154."""
+    ghost, small = make_face(100, 60, 0.9), make_face(300, 48, 0.6)
     picture = np.zeros((300, 400, 3), np.uint8)
-    finders = [ScriptedFinder(320), ScriptedFinder(640, small), ScriptedFinder(1280, ghost, same)]
-    assert search_still(picture, finders) == [same]  # type: ignore[arg-type]
-    finders = [ScriptedFinder(320), ScriptedFinder(640), ScriptedFinder(1280, ghost)]
-    assert search_still(picture, finders) == [ghost]  # type: ignore[arg-type]
+    finders = [ScriptedFinder(320), ScriptedFinder(640, small), ScriptedFinder(1280, ghost)]
+    assert boxes(search_still(picture, finders, 0.4)) == [small.box]  # type: ignore[arg-type]
+    assert boxes(search_still(picture, finders, 0.7)) == [ghost.box]  # type: ignore[arg-type]
     finders = [ScriptedFinder(320), ScriptedFinder(640, ghost), ScriptedFinder(1280, small)]
-    assert search_still(picture, finders) == [ghost, small]  # type: ignore[arg-type]
+    assert boxes(search_still(picture, finders, 0.4)) == [ghost.box, small.box]  # type: ignore[arg-type]
+
+
+def test_two_sizes_that_see_a_face_are_surer_than_one() -> None:
+    """A face at 0.3 and 0.5 has 0.65, in the box of the surer find; one that a single size sees keeps its score."""
+    weak, strong, alone = make_face(10, 40, 0.3), make_face(12, 40, 0.5), make_face(200, 40, 0.6)
+    picture = np.zeros((300, 400, 3), np.uint8)
+    finders = [ScriptedFinder(320, strong, alone), ScriptedFinder(640, weak), ScriptedFinder(1280)]
+    faces = search_still(picture, finders, 0.4)  # type: ignore[arg-type]
+    assert boxes(faces) == [strong.box, alone.box]
+    assert [face.score for face in faces] == pytest.approx([0.65, 0.6])
+    assert boxes(search_still(picture, finders, 0.62)) == [strong.box]  # type: ignore[arg-type]
+
+
+def boxes(faces: list[Face]) -> list[tuple[float, ...]]:
+    """Where they are, best first."""
+    return [face.box for face in faces]

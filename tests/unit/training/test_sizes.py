@@ -69,7 +69,9 @@ def test_every_run_is_judged_in_float_and_int8(
     """On the same found face, with time and bytes; int8 is smaller, and a class without a face has no figure."""
     chosen = [argument for run in runs for argument in ("--run", str(run))]
     main([*chosen, "--data", str(data), "--output", str(tmp_path / "sizes.json")])
-    rows = [Row(**each) for each in json.loads((tmp_path / "sizes.json").read_text())]
+    written = json.loads((tmp_path / "sizes.json").read_text())
+    assert (written["split"], written["sources"], written["unseen"]) == ("boxes.csv/val", [], False)
+    rows = [Row(**each) for each in written["rows"]]
     assert [(row.size, row.precision) for row in rows] == [(64, "fp32"), (64, "int8"), (96, "fp32"), (96, "int8")]
     assert all(row.figures["found and right: no_mask"]["of"] == 1 and row.ms > 0 for row in rows)
     assert rows[1].content < rows[0].content / 2
