@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from maskwatch.errors import ConfigError, Unsupported
+from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
 
 if TYPE_CHECKING:
     from training.evaluate import Question
@@ -36,7 +37,9 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 )
 @click.option("--stream", is_flag=True, help="Search at one size, as the service does with cameras.")
 @click.option(
-    "--confidence", type=click.FloatRange(0.1, 0.99), help="Score from which a find counts as a face: 0.3, stream 0.6."
+    "--confidence",
+    type=click.FloatRange(0.1, 0.99),
+    help=f"Score from which a find counts as a face: {STILL_FACE_SCORE}, stream {DetectorSettings().face_score}.",
 )
 @click.option("--peer", default="", help="--model is foreign; its preprocessing: size=224,classes=mask:no_mask,…")
 @click.option("--lines", default="", help="Score the JSON lines of `maskwatch image --json` instead; - for stdin.")
