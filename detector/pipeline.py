@@ -147,9 +147,14 @@ def search_still(image: Image, finders: Sequence[FaceFinder], min_score: float) 
     """
     longest = max(image.shape[:2])
     fitting = sum(side < longest for side in STILL_SIDES) + 1
-    found = [(finder.width, face) for finder in finders[: fitting + 1] for face in finder.find([image])[0]]
+    chosen = finders[: fitting + 1]
+    found = [(finder.width, face) for finder in chosen for face in _trim(finder, image).find([image])[0]]
     fit = [each for each in found if each[0] < SMALL_FACES_FROM or _px(each[1]) * each[0] / longest <= SMALL_FACE_PX]
     return _agreed(fit, min_score) or _agreed(found, min_score)
+
+
+def _trim(finder: FaceFinder, image: Image) -> FaceFinder:
+    return finder.trimmed(image) if finder.width > SMALL_FACES_FROM else finder  # below, squares cost little
 
 
 def _px(face: Face) -> float:

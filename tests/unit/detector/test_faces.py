@@ -81,6 +81,21 @@ def test_boxes_are_in_pixels_of_the_given_picture(finder: FaceFinder) -> None:
     np.testing.assert_allclose(larger.landmarks, 2 * np.array(face.landmarks), atol=6)
 
 
+@pytest.mark.parametrize(
+    ("part", "expected"), [((slice(300), slice(512)), (640, 384)), ((slice(512), slice(150, 300)), (192, 640))]
+)
+def test_trimmed_to_a_picture_it_finds_the_same_faces(
+    part: tuple[slice, slice], expected: tuple[int, int], finder: FaceFinder
+) -> None:
+    """The empty rest of the input, below or to the right, is left out; boxes stay in pixels of the picture."""
+    picture = np.ascontiguousarray(make_portrait()[part])
+    square = FaceFinder(engine=finder._engine, width=640, height=640)
+    trimmed = square.trimmed(picture)
+    assert (trimmed.width, trimmed.height) == expected
+    (whole,), (same,) = square.find([picture])[0], trimmed.find([picture])[0]
+    assert_same(same, whole, 4.0)  # of a face 110 high: the network's edge is nearer now
+
+
 def test_pictures_of_a_batch_do_not_mix(finder: FaceFinder) -> None:
     """Sizes may differ, an empty scene stays empty, and each answer equals that of the picture alone."""
     portrait = make_portrait()
