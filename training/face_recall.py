@@ -24,6 +24,7 @@ from rich.table import Table
 from detector.engine import Engine
 from detector.faces import FaceFinder
 from detector.pipeline import FACE_MODEL, model_path
+from maskwatch.errors import ConfigError
 from maskwatch.model_contract import MASK_CLASSES
 from training.crops import NO_FACE, StillFinder, match
 from training.datasets import overlap, read_dataset, read_picture
@@ -138,6 +139,8 @@ def ways(model: Path, sides: Sequence[int]) -> dict[str, Callable[[Image], Seque
 def report(model: Path, data: Path, split: str, sides: Sequence[int] = SIDES, tiles: int = 1) -> dict[str, Any]:
     """Return all figures of one face detector on one split of a data set, its pictures laid out tiles x tiles."""
     chosen = [each for each in read_dataset(data) if each.complete and each.faces and split in {each.split, "all"}]
+    if not chosen:
+        raise ConfigError(f"{data}: no pictures of split {split} with all their faces labelled by boxes")
     figures: dict[str, Any] = {}
     for name, find in ways(model, sides).items():
         shown = read_all(chosen) if tiles == 1 else tile(chosen, tiles)
@@ -196,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--face", type=Path, default=model_path("", FACE_MODEL), help="the shipped one if left out")
     parser.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
     parser.add_argument("--side", type=int, action="append", help="of the network's input; may be given several times")
-    parser.add_argument("--tiles", type=int, default=1, help="lay so many times so many pictures out as one")
+    parser.add_argument("--tiles", type=int, default=1, choices=range(1, 11), help="lay so many squared out as one")
     parser.add_argument("--output", type=Path, help="where to write all figures as JSON")
     chosen = parser.parse_args(arguments)
     figures = report(chosen.face, chosen.data, chosen.split, chosen.side or SIDES, chosen.tiles)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector.pipeline import STILL_SIDES
 from maskwatch.model_contract import MASK_CLASSES
 from training.sizes import FIGURES
+from training.targets import TARGETS, WRONG_RUN, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,52 +61,6 @@ FAILURES = """\
 
 ![Faces the models get wrong, drawn](failures.svg)
 """
-
-
-WRONG_RUN = "longest wrong no_mask run, s"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One figure that was set before anything was trained."""
-
-    part: str  # of the card's parts, which holds it
-    path: tuple[str, ...]  # to the figure in that part's JSON
-    words: str
-    wanted: float
-    is_most: bool = False  # at most, instead of at least
-
-
-AREA = "AUROC mask against no_mask"
-TARGETS = (
-    Target("report", ("agreed", "found and right: mask"), "dev/test, boxed: mask found and right", 0.95),
-    Target("report", ("agreed", "found and right: no_mask"), "dev/test, boxed: no_mask found and right", 0.95),
-    Target(
-        "report",
-        ("agreed", "found and not called mask: incorrect"),
-        "dev/test, boxed: worn wrong not called mask",
-        0.75,
-    ),
-    Target("report", ("agreed", AREA), "dev/test, all sources: AUROC", 0.995),
-    Target("corrected", ("agreed", AREA), "the same, twelve labels corrected", 0.995),
-    Target(
-        "report", ("classifier", "calibration error"), "dev/test, found faces: calibration error", 0.03, is_most=True
-    ),
-    Target("corrected", ("classifier", "calibration error"), "the same, twelve labels corrected", 0.03, is_most=True),
-    Target("without kaggle", ("agreed", "found and right: mask"), "all of Kaggle, not learned: mask", 0.9),
-    Target("without kaggle", ("agreed", "found and right: no_mask"), "all of Kaggle, not learned: no_mask", 0.93),
-    Target(
-        "without kaggle",
-        ("agreed", "found and not called mask: incorrect"),
-        "all of Kaggle, not learned: worn wrong not called mask",
-        0.6,
-    ),
-    Target("without kaggle", ("agreed", AREA), "left out: kaggle, AUROC", 0.97),
-    Target("without chand", ("agreed", AREA), "left out: chand, AUROC", 0.97),
-    Target("without rmfd", ("agreed", AREA), "left out: rmfd, AUROC", 0.97),
-    Target("clips", ("all", "right"), "clips: found faces right", 0.97),
-    Target("clips", ("all", WRONG_RUN), "clips: longest wrong no_mask on a masked face, s", 0.5, is_most=True),
-)
 
 
 def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
@@ -160,15 +114,10 @@ def _targets(parts: Mapping[str, Report | None]) -> str:
 
 
 def _reached(target: Target, part: Report | None) -> str:
-    found: Any = part
-    for step in target.path:
-        found = found.get(step) if found else None
-    figure = found if isinstance(found, dict) else {"value": found, "low": None, "high": None, "of": "-"}
+    figure = target.figure(part)
     if figure["value"] is None:
         return "not measured | - | - | -"
-    value = figure["value"]
-    reached = value <= target.wanted if target.is_most else value >= target.wanted
-    return f"{_cells(figure)} | {'yes' if reached else 'no'}"
+    return f"{_cells(figure)} | {'yes' if target.is_reached(figure['value']) else 'no'}"
 
 
 def _figures(report: Report) -> str:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pytest
 
 from detector.faces import Face
+from maskwatch.errors import ConfigError
 from training.datasets import LabelledFace, Picture
 from training.face_recall import main, search, tile
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 MARKS = ((0.0, 0.0),) * 5
 
@@ -80,3 +80,11 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pyte
         "low": 0.0,
         "high": 0.7935,
     }
+
+
+def test_pictures_without_boxes_are_refused(tmp_path: Path) -> None:
+    """Class folders say of no picture where all its faces are: a table of nothing would look like an answer."""
+    (tmp_path / "with_mask").mkdir()
+    cv2.imwrite(str(tmp_path / "with_mask" / "a.png"), np.full((120, 160, 3), 90, np.uint8))
+    with pytest.raises(ConfigError, match="labelled by boxes"):
+        main(["--data", str(tmp_path), "--split", "all", "--side", "160"])

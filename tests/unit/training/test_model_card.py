@@ -26,7 +26,8 @@ def test_the_committed_card_is_what_the_figures_give(tmp_path: Path) -> None:
 
 def test_what_was_not_measured_is_not_called_reached() -> None:
     """A missing part leaves its targets open."""
-    from training.model_card import TARGETS, card
+    from training.model_card import card
+    from training.targets import TARGETS
 
     page = card({"report": json.loads(REPORT.read_text())}, ["true"])
     rows = [line for line in page.splitlines() if "not measured |" in line]
