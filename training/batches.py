@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, TypeVar
 
 import cv2
@@ -97,5 +97,15 @@ def drawn_ahead(make: Callable[[int], T], first: int, last: int) -> Iterator[Cal
 
 def _make_all(make: Callable[[int], T], first: int, last: int, waiting: Queue[T]) -> None:
     cv2.setNumThreads(1)
+    trainer = parent_process()
     for number in range(first, last):
-        waiting.put(make(number))
+        batch = make(number)
+        while trainer is None or trainer.is_alive():  # a killed training must not leave this process behind
+            try:
+                waiting.put(batch, timeout=1.0)
+                break
+            except queue.Full:
+                continue
+        else:
+            waiting.cancel_join_thread()
+            return

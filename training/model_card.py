@@ -70,7 +70,7 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
         parts: by name, each the JSON of one command, or None where it was not run: `report` (maskwatch evaluate),
             `run` (run.json), `corrected` (`report` with training/labels/dev-test.csv), `sizes`, `faces`
             (training.face_recall), `faces tuned` (the same of training.train_faces' model), `faces tiled` (the same
-            with --tiles), `clips`, `seed`, and `without <source>`.
+            with --tiles), `robustness`, `clips`, `seed`, and `without <source>`.
         reproduce: commands that make all of it, in order.
     """
     report = parts["report"]
@@ -93,6 +93,7 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
         _clips(parts.get("clips")),
         _seed(parts.get("seed")),
         _slices(report),
+        _robustness(parts.get("robustness")),
         _faces(parts.get("faces"), parts.get("faces tuned"), parts.get("faces tiled")),
         _sizes(parts.get("sizes")),
         _cost(report),
@@ -225,6 +226,23 @@ def _slices(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _robustness(robustness: Report | None) -> str:
+    if robustness is None:
+        return "## In other light\n\nNot measured for this card.\n"
+    states = list(next(iter(robustness["changes"].values())))
+    lines = [
+        (
+            f"## In other light\n\nThe found faces of {_where(robustness)} once more, all changed one way each "
+            "(`python -m training.robustness`); the most probable state, without abstaining:\n"
+        ),
+        "| the same faces | " + " | ".join(states) + " |\n|---|" + "---|" * len(states),
+    ]
+    for name, row in robustness["changes"].items():
+        cells = " | ".join(map(_short, row.values()))
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 def _faces(faces: Report | None, tuned: Report | None, tiled: Report | None) -> str:
     if faces is None:
         return "## The face detector's share\n\nNot measured for this card.\n"
@@ -296,7 +314,7 @@ def _sizes(sizes: Any) -> str:
 
 def _where(sizes: Report) -> str:
     where = ", ".join((sizes["split"], *sizes["sources"]))
-    return f"{where}, which none of these runs learned from" if sizes["unseen"] else where
+    return f"{where}, which none of these runs learned from" if sizes.get("unseen") else where
 
 
 def _cost(report: Report) -> str:

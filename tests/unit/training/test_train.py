@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from maskwatch.errors import ConfigError
+from tests.programs import wait_until
 from training.batches import CropBatches, Mix, drawn_ahead
 from training.crops import Sample
 from training.datasets import UNCERTAIN, LabelledFace, Picture
 from training.provenance import fingerprint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.training,
@@ -80,6 +81,27 @@ def test_a_dead_drawing_process_is_noticed() -> None:
     nobody_bare = [make_sample("mask", 9)]  # there is no bare face to put a mask on: the sampler fails
     with drawn_ahead(CropBatches(nobody_bare, MIX), 0, 1) as take, pytest.raises(TimeoutError, match="died"):
         take()
+
+
+ENDED_BY_FORCE = """
+import multiprocessing, os, signal
+from training.batches import drawn_ahead
+if __name__ == "__main__":
+    with drawn_ahead(str, 0, 10**9):
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_training_leaves_no_process_behind(tmp_path: Path) -> None:
+    """The drawing process sees that nobody takes its batches any more."""
+    script = tmp_path / "killed.py"
+    script.write_text(ENDED_BY_FORCE)
+    killed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
+    drawing = Path("/proc") / killed.stdout.strip()
+    assert killed.returncode == -signal.SIGKILL
+    assert drawing.name.isdigit()
+    wait_until(lambda: not drawing.exists())
 
 
 def test_validation_weighs_classes_evenly() -> None:
