@@ -49,7 +49,7 @@ WORN = ((draw_scarf, 0.12), (draw_foreground, 0.07), (draw_headwear, 0.1), (draw
 
 TRIES = 1000  # to find a face fit to be drawn on
 
-SURROUNDED, TIGHTENED = 0.5, 0.15
+SURROUNDED, TIGHTENED = 0.3, 0.1
 """Shares of portraits that get another place around them, and of faces in scenes that lose theirs."""
 
 COMPANY = 0.22
@@ -119,7 +119,7 @@ class Sampler:
         return self._finish(patch, sample, random), index
 
     def _bare_extras(self, patch: Image, landmarks: Points, random: Random) -> Image:
-        if chance(random, 0.2):
+        if chance(random, 0.16):
             patch = draw_beard(patch, landmarks, random)
         if chance(random, 0.14):
             patch = hold_to_mouth(patch, landmarks, random)

@@ -33,7 +33,7 @@ def through_camera(crop: Image, real_px: float, random: Random) -> Image:
         real_px: pixels the crop had in its picture; more would pretend detail.
         random: decides everything.
     """
-    if chance(random, 0.4):
+    if chance(random, 0.25):
         crop = recolour(crop, random)
     crop = relight(crop, random)
     side = crop.shape[0]
@@ -67,12 +67,12 @@ def relight(crop: Image, random: Random) -> Image:
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
     if chance(random, 0.05):  # night, or a face against the light
         curve = np.clip(curve, 0, 1) * random.uniform(0.3, 0.6) + random.uniform(0, 0.1)
-    elif chance(random, 0.08):  # a flash, or the sun: what is bright is lost
+    elif chance(random, 0.05):  # a flash, or the sun: what is bright is lost
         curve = curve * random.uniform(1.2, 1.7)
     tint = random.uniform(0.8, 1.2, 3) if chance(random, 0.5) else np.ones(3)
     table = np.clip(curve[:, None] * tint * 255, 0, 255).astype(np.uint8)
     crop = cast("Image", cv2.LUT(crop, np.ascontiguousarray(table[None])))
-    if chance(random, 0.25):
+    if chance(random, 0.15):
         crop = shine(crop, random)
     if chance(random, 0.25):
         ramp = np.linspace(random.uniform(0.4, 1.0), random.uniform(0.8, 1.3), crop.shape[0], dtype=np.float32)

@@ -34,7 +34,7 @@ def draw_beard(patch: Image, landmarks: Points, random: Random) -> Image:
         shape = (u / wide) ** 2 + ((v - 0.8 - droop * (u / wide) ** 2) / thick) ** 2 < 1
         alpha = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), side / random.uniform(40, 80))
     else:
-        low, wide = random.uniform(1.55, 2.3), random.uniform(0.75, 1.05)
+        low, wide = random.uniform(1.55, 2.15), random.uniform(0.75, 1.05)
         outline = [[-wide, 0.7], [-0.55, 0.85], [0, 0.74], [0.55, 0.85], [wide, 0.7], [0.8 * wide, 1.35], [0.35, low]]
         outline += [[-0.35, low], [-0.8 * wide, 1.35]]
         alpha = filled(side, frame.to_pixels(outline), side / random.uniform(25, 60))
@@ -42,8 +42,8 @@ def draw_beard(patch: Image, landmarks: Points, random: Random) -> Image:
         lips = cv2.GaussianBlur(mouth.astype(np.float32), (0, 0), max(0.6, side / 90))
         alpha = alpha * (1 - lips)
     alpha = alpha * random.uniform(0.5, 0.95)
-    grey = chance(random, 0.35)
-    colour = np.array([random.uniform(110, 215) if grey else random.uniform(15, 70)] * 3)
+    grey = chance(random, 0.2)
+    colour = np.array([random.uniform(110, 190) if grey else random.uniform(15, 70)] * 3)
     colour *= random.uniform([0.7, 0.8, 1.0], [1.0, 1.1, 1.1 if grey else 1.4])
     hairs = cv2.GaussianBlur(random.normal(1, 0.5, (side, side)).astype(np.float32), (0, 0), side / 200 + 0.4)
     return blend(patch, (colour * np.clip(hairs, 0.2, 2.2)[..., None]).astype(np.float32), alpha.astype(np.float32))

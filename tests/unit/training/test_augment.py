@@ -110,7 +110,7 @@ def test_tight_portraits_are_given_a_place_and_faces_in_scenes_lose_theirs() -> 
     random = np.random.default_rng(4)
     corners = [sampler._placed(tight, random)[0][2, 2] for _ in range(60)]
     blue = sum(bool((corner == (255, 0, 0)).all()) for corner in corners)
-    assert 10 < blue < 40  # as SURROUNDED says, but for those mirrored at their edges
+    assert 5 < blue < 30  # as SURROUNDED says, but for those mirrored at their edges
     whole = make_sample("no_mask")
     kept = sum(bool((sampler._placed(whole, random)[0] == whole.patch).all()) for _ in range(60))
     assert 40 < kept < 60
