@@ -29,7 +29,6 @@ from training.occluders import (
     occlude,
     stand_near,
 )
-from training.surroundings import fills_patch, surround, tighten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +47,6 @@ WORN = ((draw_scarf, 0.12), (draw_foreground, 0.07), (draw_headwear, 0.1), (draw
 """What may be on or before anybody's head, and the share of faces that get it."""
 
 TRIES = 1000  # to find a face fit to be drawn on
-
-SURROUNDED, TIGHTENED = 0.3, 0.1
-"""Shares of portraits that get another place around them, and of faces in scenes that lose theirs."""
 
 COMPANY = 0.22
 """Share of faces beside which, or before whose chin, somebody else's head is: in crowds that is most of them, and a
@@ -101,7 +97,7 @@ class Sampler:
             patch = self._put_on(patch, landmarks, random, worn_right=label == "mask")
         else:
             sample = self._pick(label, random)
-            patch, marks = self._placed(sample, random)
+            patch, marks = _enlarged(sample)
             if marks is not None:
                 patch = self._bare_extras(patch, marks, random) if label == "no_mask" else patch
                 landmarks = marks
@@ -119,7 +115,7 @@ class Sampler:
         return self._finish(patch, sample, random), index
 
     def _bare_extras(self, patch: Image, landmarks: Points, random: Random) -> Image:
-        if chance(random, 0.16):
+        if chance(random, 0.14):
             patch = draw_beard(patch, landmarks, random)
         if chance(random, 0.14):
             patch = hold_to_mouth(patch, landmarks, random)
@@ -153,23 +149,12 @@ class Sampler:
         source = sources[random.choice(len(sources), p=self._shares[label])]
         return source[random.integers(len(source))]
 
-    def _placed(self, sample: Sample, random: Random) -> tuple[Image, Points | None]:
-        """Return patch and landmarks, large enough to draw on, sometimes with other surroundings."""
-        patch, landmarks = _enlarged(sample)
-        if fills_patch(sample.shown):
-            # What ends at the chin has lost a mask that hangs there.
-            tight = sample.label != "incorrect" and chance(random, TIGHTENED)
-            return (tighten(patch, random) if tight else patch), landmarks
-        if self._by_label[UNCERTAIN] and chance(random, SURROUNDED):
-            patch = surround(patch, sample.shown, self._pick(UNCERTAIN, random).patch, random)
-        return patch, landmarks
-
     def _with_landmarks(self, label: str, random: Random, *, eyes_apart: float = 0.0) -> tuple[Sample, Image, Points]:
         for _ in range(TRIES):
             sample = self._pick(label, random)
-            if sample.landmarks is not None and face_frame(sample.landmarks).eyes_apart >= eyes_apart:
-                patch, landmarks = self._placed(sample, random)
-                return sample, patch, cast("Points", landmarks)
+            patch, landmarks = _enlarged(sample)
+            if landmarks is not None and face_frame(landmarks).eyes_apart >= eyes_apart:
+                return sample, patch, landmarks
         raise ValueError(f"{TRIES} faces of class {label} are without landmarks, or all from the side.")
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SMALLEST = 22  # pixels a crop may be shrunk to: a face of 17
 LARGEST_SHRUNK = 110
-HUE_TURN = 20.0  # degrees: standard deviation of a camera's wrong colours
-LIGHT_COLOUR = 0.25  # standard deviation of the logarithm of what a coloured lamp does to each channel
 SMALLEST_MACROBLOCKS = 32  # pixels H.264 is given at least: two macroblocks
 
 
@@ -33,9 +31,9 @@ def through_camera(crop: Image, real_px: float, random: Random) -> Image:
         real_px: pixels the crop had in its picture; more would pretend detail.
         random: decides everything.
     """
-    if chance(random, 0.25):
-        crop = recolour(crop, random)
     crop = relight(crop, random)
+    if chance(random, 0.08):
+        crop = cast("Image", cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR))
     side = crop.shape[0]
     pixels = _distance(min(side, real_px), random)
     if pixels < side:
@@ -67,44 +65,14 @@ def relight(crop: Image, random: Random) -> Image:
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
     if chance(random, 0.05):  # night, or a face against the light
         curve = np.clip(curve, 0, 1) * random.uniform(0.3, 0.6) + random.uniform(0, 0.1)
-    elif chance(random, 0.05):  # a flash, or the sun: what is bright is lost
-        curve = curve * random.uniform(1.2, 1.7)
     tint = random.uniform(0.8, 1.2, 3) if chance(random, 0.5) else np.ones(3)
     table = np.clip(curve[:, None] * tint * 255, 0, 255).astype(np.uint8)
     crop = cast("Image", cv2.LUT(crop, np.ascontiguousarray(table[None])))
-    if chance(random, 0.15):
-        crop = shine(crop, random)
     if chance(random, 0.25):
         ramp = np.linspace(random.uniform(0.4, 1.0), random.uniform(0.8, 1.3), crop.shape[0], dtype=np.float32)
         shadow = ramp[:, None] if chance(random, 0.3) else ramp[None, :: 1 if chance(random, 0.5) else -1]
         crop = np.clip(crop * shadow[..., None], 0, 255).astype(np.uint8)
     return crop
-
-
-def recolour(crop: Image, random: Random) -> Image:
-    """Change saturation and hue, up to no colour at all: skin is not always red, nor a mask blue."""
-    hue, saturation, value = cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV))
-    kind = random.random()
-    if kind < 0.2:  # the picture of a night camera, or an old one
-        factor, turn = 0.0, 0.0
-    elif kind < 0.85:
-        factor, turn = random.uniform(0.2, 1.8), random.normal(0, HUE_TURN)
-    else:
-        factor, turn = random.uniform(0.5, 1.2), random.uniform(-180, 180)
-    hue = ((hue.astype(np.int16) + round(turn / 2)) % 180).astype(np.uint8)  # OpenCV counts hue in two degrees
-    saturation = np.clip(saturation * factor, 0, 255).astype(np.uint8)
-    return cast("Image", cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR))
-
-
-def shine(crop: Image, random: Random) -> Image:
-    """Let coloured light fall onto a part of the crop from one side: a screen, a sign, the sky through a window."""
-    side = crop.shape[0]
-    angle, reach = random.uniform(0, 2 * np.pi), random.uniform(0.4, 1.2)
-    across = np.linspace(-1, 1, side, dtype=np.float32)
-    along = across[None] * np.cos(angle) + across[:, None] * np.sin(angle)
-    strength = np.clip((along + 1) / 2 / reach + 1 - 1 / reach, 0, 1)[..., None]
-    gain = np.exp(random.normal(0, LIGHT_COLOUR, 3))
-    return np.asarray(np.clip(crop * (1 + strength * (gain - 1)), 0, 255), np.uint8)
 
 
 def blur(crop: Image, random: Random) -> Image:

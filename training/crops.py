@@ -63,7 +63,6 @@ class Sample:
     face_score: float = 0.0  # of the detector, 0 where not found
     box: Box = (0.0, 0.0, 0.0, 0.0)  # in pixels of the picture; may reach outside it
     group: str = ""  # samples of one group must share a split
-    shown: Box = (0.0, 0.0, 1.0, 1.0)  # part of the patch that is picture, in its sides; the rest replicates its edge
 
 
 class StillFinder:
@@ -238,16 +237,7 @@ def _cut(picture: Picture, image: Image, box: Box, face: Face | None, label: str
         face_score=face.score if face else 0.0,
         box=(box[0] - edge, box[1] - edge, box[2] - edge, box[3] - edge),
         group=picture.group,
-        shown=_shown(box, image, edge),
     )
-
-
-def _shown(box: Box, image: Image, edge: int) -> Box:
-    side = CROP_SCALE * CONTEXT * longer_side(box)
-    left, top = (box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2
-    ends = (edge - left, edge - top, image.shape[1] - edge - left, image.shape[0] - edge - top)
-    x_min, y_min, x_max, y_max = (min(1.0, max(0.0, end / side)) for end in ends)
-    return (x_min, y_min, x_max, y_max)
 
 
 def _scaled(box: Box, factor: float) -> Box:

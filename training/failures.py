@@ -65,6 +65,21 @@ FAILURES = (
         HEAD + EARS + EYES + '<path d="M30 72 Q60 62 90 72 L84 104 Q60 118 36 104 Z" class="skin"/>' + MOUTH,
     ),
     Failure(
+        "coloured light on the cheeks",
+        "a bare face may be called mask, in blue light above all",
+        HEAD
+        + '<path d="M28 80 Q60 68 92 80 L84 104 Q60 118 36 104 Z" class="cloth" opacity="0.45"/>'
+        + EARS
+        + EYES
+        + NOSE
+        + MOUTH,
+    ),
+    Failure(
+        "moustache or white beard",
+        "may be called worn wrong",
+        HEAD + EARS + EYES + NOSE + '<path d="M40 86 Q60 72 80 86 Q60 82 40 86 Z" class="dark"/>' + MOUTH,
+    ),
+    Failure(
         "back of a head",
         "taken for a face, mostly left unknown",
         HEAD + EARS + '<path d="M26 62 Q28 18 60 18 Q92 18 94 62 Q92 104 60 106 Q28 104 26 62 Z" class="dark"/>',

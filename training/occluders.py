@@ -24,27 +24,19 @@ HEAD, HEAD_MIDDLE = np.array([1.2, 1.6]), 0.45  # half axes of a head's oval wit
 
 
 def draw_beard(patch: Image, landmarks: Points, random: Random) -> Image:
-    """Return the patch (P x P x 3, uint8, BGR) with a beard, a moustache or both: dark at the mouth, and no mask."""
+    """Return the patch (P x P x 3, uint8, BGR) with a beard around the mouth: dark at the chin, and no mask."""
     frame, side = face_frame(landmarks), patch.shape[0]
+    low, wide = random.uniform(1.55, 2.15), random.uniform(0.75, 1.05)
+    outline = [[-wide, 0.7], [-0.55, 0.85], [0, 0.74], [0.55, 0.85], [wide, 0.7], [0.8 * wide, 1.35], [0.35, low]]
+    outline += [[-0.35, low], [-0.8 * wide, 1.35]]
+    alpha = filled(side, frame.to_pixels(outline), side / random.uniform(25, 60))
     u, v = frame.maps(side)
-    moustache = chance(random, 0.3)  # alone; most beards have one
-    if moustache:
-        wide, thick = random.uniform(0.4, 0.65), random.uniform(0.08, 0.17)
-        droop = random.uniform(-0.05, 0.35)  # how far its ends hang beside the mouth
-        shape = (u / wide) ** 2 + ((v - 0.8 - droop * (u / wide) ** 2) / thick) ** 2 < 1
-        alpha = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), side / random.uniform(40, 80))
-    else:
-        low, wide = random.uniform(1.55, 2.15), random.uniform(0.75, 1.05)
-        outline = [[-wide, 0.7], [-0.55, 0.85], [0, 0.74], [0.55, 0.85], [wide, 0.7], [0.8 * wide, 1.35], [0.35, low]]
-        outline += [[-0.35, low], [-0.8 * wide, 1.35]]
-        alpha = filled(side, frame.to_pixels(outline), side / random.uniform(25, 60))
-        mouth = (u / 0.42) ** 2 + ((v - 1.0) / random.uniform(0.1, 0.2)) ** 2 < 1
-        lips = cv2.GaussianBlur(mouth.astype(np.float32), (0, 0), max(0.6, side / 90))
-        alpha = alpha * (1 - lips)
-    alpha = alpha * random.uniform(0.5, 0.95)
+    mouth = (u / 0.42) ** 2 + ((v - 1.0) / random.uniform(0.1, 0.2)) ** 2 < 1
+    lips = cv2.GaussianBlur(mouth.astype(np.float32), (0, 0), max(0.6, side / 90))
+    alpha = alpha * (1 - lips) * random.uniform(0.5, 0.95)
     grey = chance(random, 0.2)
     colour = np.array([random.uniform(110, 190) if grey else random.uniform(15, 70)] * 3)
-    colour *= random.uniform([0.7, 0.8, 1.0], [1.0, 1.1, 1.1 if grey else 1.4])
+    colour *= random.uniform([0.7, 0.8, 1.0], [1.0, 1.1, 1.4])
     hairs = cv2.GaussianBlur(random.normal(1, 0.5, (side, side)).astype(np.float32), (0, 0), side / 200 + 0.4)
     return blend(patch, (colour * np.clip(hairs, 0.2, 2.2)[..., None]).astype(np.float32), alpha.astype(np.float32))
 

@@ -2,8 +2,8 @@
 
     python -m training.robustness --data ../shared/data/dev --labels training/labels/dev.csv --split val
 
-Whoever chooses a model by faces as they came chooses among masks of the usual blue in the usual light: one model was
-right on 99 % of bare faces and called a smiling woman masked, as blue light lay on her cheeks.
+Whoever chooses a model by faces as they came chooses among masks of the usual blue in the usual light: the shipped one
+is right on nearly all bare faces here, and called a smiling woman masked on whose cheeks lay blue light.
 """
 
 from __future__ import annotations
