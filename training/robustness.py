@@ -26,7 +26,7 @@ from maskwatch.errors import ConfigError
 from maskwatch.model_contract import MASK_CLASSES
 from training.crops import CONTEXT, cut
 from training.end_to_end import MIN_FACE
-from training.evaluate import read_data
+from training.evaluate import Question, pick_pictures
 from training.figures import resamples, share
 
 if TYPE_CHECKING:
@@ -134,13 +134,12 @@ def measure(samples: Sequence[Sample], judge: MaskJudge, changes: Mapping[str, C
 
 def faces_of(data: Path, labels: Path | None, split: str, only: Sequence[str], size: int) -> list[Sample]:
     """Return the found faces of a data set's split ("all": of every one) whose state is known, cut at a size."""
-    pictures = [each for each in read_data(data, labels) if split in {each.split, "all"}]
-    chosen = [each for each in pictures if not only or each.source in only]
-    shown = track(chosen, "pictures", console=Console(stderr=True))
+    pictures, _ = pick_pictures(Question(data, labels=labels, split=split, only=tuple(only)))
+    shown = track(pictures, "pictures", console=Console(stderr=True))
     cuts = cut(shown, model_path("", FACE_MODEL), input_size=size, smallest_face=MIN_FACE)
     faces = [sample for sample in cuts if sample.found and sample.label in MASK_CLASSES]
     if not faces:
-        raise ConfigError(f"{data}: no found faces of split {split} and source {', '.join(only) or 'any'}")
+        raise ConfigError(f"{data}: none of its faces of {MIN_FACE:g} px or more in split {split} is found")
     return faces
 
 

@@ -26,10 +26,9 @@ from rich.progress import track
 from detector.engine import Engine
 from detector.masks import MaskJudge
 from detector.pipeline import open_pipeline
-from maskwatch.errors import ConfigError
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
-from training.end_to_end import MIN_FACE, OwnClassifier, again, by_pipeline, scorable, score
-from training.evaluate import read_data
+from training.end_to_end import OwnClassifier, again, by_pipeline, score
+from training.evaluate import Question, pick_pictures
 from training.export import export, read_run
 from training.quantize import quantise
 from training.tables import tables
@@ -88,10 +87,7 @@ def measure(runs: Sequence[Path], data: Path, labels: Path | None, split: str, o
             again(OwnClassifier(judge, dataclasses.replace(pipeline.thresholds, unknown_below=judge.unknown_below)))
             for judge in judges
         ]
-        read = [each for each in read_data(data, labels) if split in {each.split, "all"} and scorable(each, MIN_FACE)]
-        pictures = [each for each in read if not only or each.source in only]
-        if not pictures:
-            raise ConfigError(f"{data}: no pictures of split {split} and source {', '.join(only) or 'any'}")
+        pictures, _ = pick_pictures(Question(data, labels=labels, split=split, only=tuple(only)))
         shown = track(pictures, "pictures", console=Console(stderr=True))
         scorings = score(shown, [by_pipeline(pipeline), *again_with])[1:]
         times = _milliseconds(engines)

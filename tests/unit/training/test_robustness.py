@@ -94,5 +94,8 @@ def test_the_command_judges_the_shipped_model(tmp_path: Path, capsys: pytest.Cap
     assert "100.0% of 1" in capsys.readouterr().out
     told = json.loads(output.read_text())
     assert told["changes"]["as they are"]["no_mask"]["value"] == 1
-    with pytest.raises(ConfigError, match="no found faces of split test"):
+    with pytest.raises(ConfigError, match="no pictures of split test; it has val"):
         main(["--data", str(tmp_path / "boxes.csv"), "--split", "test"])
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((512, 512, 3), np.uint8))
+    with pytest.raises(ConfigError, match="none of its faces of 32 px or more in split val is found"):
+        main(["--data", str(tmp_path / "boxes.csv")])

@@ -7,17 +7,20 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from maskwatch.errors import ConfigError
-from tests.programs import wait_until
+from tests.programs import is_there, wait_until
 from training.batches import CropBatches, Mix, drawn_ahead
 from training.crops import Sample
 from training.datasets import UNCERTAIN, LabelledFace, Picture
 from training.provenance import fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.training,
@@ -98,10 +101,9 @@ def test_a_killed_training_leaves_no_process_behind(tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(ENDED_BY_FORCE)
     killed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
-    drawing = Path("/proc") / killed.stdout.strip()
     assert killed.returncode == -signal.SIGKILL
-    assert drawing.name.isdigit()
-    wait_until(lambda: not drawing.exists())
+    drawing = int(killed.stdout)
+    wait_until(lambda: not is_there(drawing), what="the end of the drawing process")
 
 
 def test_validation_weighs_classes_evenly() -> None:
