@@ -49,7 +49,7 @@ class Config:
     """All that decides the result, each value with its reason."""
 
     size: int = 128  # side of a crop: faces in surveillance have 30 to 100 px, and 160 gains little
-    width: float = 1.0  # of MobileNetV2: the only one with ImageNet weights at hand
+    width: float = 1.0  # of MobileNetV2: narrower ones started from its channels are worse (python -m training.sizes)
     seed: int = 1  # of drawing, augmentation and dropout
     batch: int = 64  # the most that two cores digest without losing speed per crop
     head_steps: int = 80  # until the new layer no longer sends noise into the old ones
@@ -172,6 +172,8 @@ def prepare(model: Any, backbone: Any, config: Config, *, fine: bool) -> None:
     """Let the head learn, or in fine-tuning all but the first layers and BatchNorm."""
     backbone.trainable = fine
     last_frozen = [layer.name for layer in backbone.layers].index(config.frozen_until)
+    if config.width < 1:  # first layers that may come of a wider network have to learn as well
+        last_frozen = -1
     for place, layer in enumerate(backbone.layers):
         layer.trainable = fine and place > last_frozen and not isinstance(layer, keras.layers.BatchNormalization)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
