@@ -69,16 +69,19 @@ def measure(runs: Sequence[Path], data: Path, labels: Path | None) -> list[dict[
         data: the data set they were trained on.
         labels: hand-made ones put over its own.
     """
-    groups: dict[tuple[str, ...], list[Path]] = {}
+    groups: dict[tuple[str, ...], dict[Path, Mapping[str, Any]]] = {}
     for run in runs:
-        left_out = read_run(run)[0].get("config", {}).get("leave_out", [])
+        about = read_run(run)[0]
+        left_out = about.get("config", {}).get("leave_out", [])
         if not left_out:
             raise ConfigError(f"{run}: this run left no source out; train one with --leave-out SOURCE.")
-        groups.setdefault(tuple(left_out), []).append(run)
+        groups.setdefault(tuple(left_out), {})[run] = about
     return [_table(sources, some, data, labels) for sources, some in groups.items()]
 
 
-def _table(sources: tuple[str, ...], runs: Sequence[Path], data: Path, labels: Path | None) -> dict[str, Any]:
+def _table(
+    sources: tuple[str, ...], runs: Mapping[Path, Mapping[str, Any]], data: Path, labels: Path | None
+) -> dict[str, Any]:
     pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE), stills=True)[0]
     pictures, _ = pick_pictures(Question(data, labels=labels, split="all", only=sources))
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +93,8 @@ def _table(sources: tuple[str, ...], runs: Sequence[Path], data: Path, labels: P
     counts = np.bincount(judged[0][0].truths, minlength=len(MASK_CLASSES)).tolist()
     return {
         "sources": list(sources),
-        "runs": len(runs),
+        "seeds": [about["config"].get("seed") for about in runs.values()],
+        "revisions": sorted({about["revision"] for about in runs.values()}),
         "faces": dict(zip(MASK_CLASSES, counts, strict=True)),
         "rows": [
             {"shift": dict(shift), **_row(np.stack([shares(faces, shift, below) for faces, below in judged]))}
@@ -115,12 +119,12 @@ def as_markdown(table: Mapping[str, Any]) -> str:
     columns = (*MASK_CLASSES, "mean")
     counts = [f"{name}, {table['faces'][name]} faces" for name in MASK_CLASSES]
     lines = [
-        "| " + " | ".join(("mask", "incorrect", *counts, "mean of the states")) + " |",
+        "| " + " | ".join(("to mask", "to incorrect", *counts, "mean of the three")) + " |",
         "|" + "---|" * (len(columns) + 2),
     ]
     for row in table["rows"]:
         shifts = [f"{row['shift'][name]:+g}" for name in ("mask", "incorrect")]
-        cells = [_cell(row[name], several=table["runs"] > 1) for name in columns]
+        cells = [_cell(row[name], several=len(table["seeds"]) > 1) for name in columns]
         lines.append(f"| {' | '.join((*shifts, *cells))} |")
     return "\n".join(lines)
 
@@ -142,9 +146,9 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     measured = measure(chosen.run, chosen.data, chosen.labels)
     for table in measured:
-        print(f"{', '.join(table['sources'])}: runs {table['runs']}\n\n{as_markdown(table)}\n")
+        print(f"{', '.join(table['sources'])}: {len(table['seeds'])} runs\n\n{as_markdown(table)}\n")
     if chosen.output:
-        chosen.output.write_text(json.dumps(measured, indent=2))
+        chosen.output.write_text(json.dumps({"tables": measured}, indent=2))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from detector.pipeline import STILL_SIDES
 from maskwatch.model_contract import MASK_CLASSES
+from training import leanings
+from training.lean import LESS
 from training.sizes import FIGURES
 from training.targets import TARGETS, WRONG_RUN, Target
 
@@ -70,7 +72,7 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
         parts: by name, each the JSON of one command, or None where it was not run: `report` (maskwatch evaluate),
             `run` (run.json), `corrected` (`report` with training/labels/dev-test.csv), `sizes`, `faces`
             (training.face_recall), `faces tuned` (the same of training.train_faces' model), `faces tiled` (the same
-            with --tiles), `robustness`, `clips`, `seed`, and `without <source>`.
+            with --tiles), `leanings`, `robustness`, `clips`, `seed`, and `without <source>`.
         reproduce: commands that make all of it, in order.
     """
     report = parts["report"]
@@ -90,6 +92,7 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
         _figures(report),
         _calibration(report),
         _left_out(without),
+        _leanings(parts.get("leanings")),
         _clips(parts.get("clips")),
         _seed(parts.get("seed")),
         _slices(report),
@@ -177,6 +180,23 @@ def _left_out(without: Mapping[str, Report | None]) -> str:
     for name, each in known.items():
         cells = " | ".join(_short(each["agreed"].get(figure)) for figure in figures)
         lines.append(f"| {name} | {each['data']['faces']} | {cells} | `{each['revision']}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _leanings(measured: Report | None) -> str:
+    if measured is None:
+        return "## How far runs differ\n\nNot measured for this card.\n"
+    lines = [
+        "## How far runs differ, and how far the model leans\n",
+        (
+            "Runs of the recipe that differ in their seed alone, found and right on all of a source that none of them "
+            "learned, before int8 (`python -m training.leanings`): their mean, and between which they lie. A row adds "
+            f"constants to the logits of two states; the shipped model adds {-LESS:+g} to incorrect."
+        ),
+    ]
+    for table in measured["tables"]:
+        seeds = ", ".join(map(str, table["seeds"]))
+        lines.append(f"\nWithout {', '.join(table['sources'])}, seeds {seeds}:\n\n{leanings.as_markdown(table)}")
     return "\n".join(lines) + "\n"
 
 
@@ -296,19 +316,23 @@ def _sizes(sizes: Any) -> str:
         return "## Why this size\n\nNot measured for this card.\n"
     lines = [
         (
-            f"## Why this size\n\nOne run of the recipe for each input size on {_where(sizes)} "
+            f"## Why this size\n\nOne run of the recipe for each size on {_where(sizes)} "
             "(`python -m training.sizes`), before leaning; processor time for one face on one thread of a shared "
             "machine with 2 x86-64 cores.\n"
         ),
-        "| input | precision | " + " | ".join(FIGURES) + " | ms | MB |",
-        "|---|---|" + "---|" * (len(FIGURES) + 2),
+        "| input | width | precision | " + " | ".join(FIGURES) + " | ms | MB |",
+        "|---|---|---|" + "---|" * (len(FIGURES) + 2),
     ]
     for row in sizes["rows"]:
         cells = " | ".join(_short(row["figures"][name]) for name in FIGURES)
         lines.append(
-            f"| {row['size']} px | {row['precision']} | {cells} | {row['ms']:.2f} | {row['content'] / 1e6:.1f} |"
+            f"| {row['size']} px | {row['width']:g} | {row['precision']} | {cells} | {row['ms']:.2f} | "
+            f"{row['content'] / 1e6:.1f} |"
         )
-    lines.append("\nOnly width 1.0 was tried: no ImageNet weights of a narrower MobileNetV2 were at hand.")
+    lines.append(
+        "\nNo ImageNet weights of a narrower MobileNetV2 were at hand: widths under 1 started from the strongest "
+        "channels of the full one (`python -m training.narrow`), a worse start than weights of their own."
+    )
     return "\n".join(lines) + "\n"
 
 

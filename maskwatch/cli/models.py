@@ -62,12 +62,16 @@ def list_(into: Path | None, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("files", nargs=-1, type=_FILE, required=True)
+@click.argument("files", nargs=-1, type=_FILE)
 def verify(files: tuple[Path, ...]) -> None:
-    """Try models: their promise, one crop, a batch, and the listed hash; exit 3 for one that fails."""
+    """Try models, the product's own if none is named: their promise, one crop, a batch, and the listed hash.
+
+    Exit 3 for one that fails.
+    """
+    from training.registry import list_models, models_folder
     from training.registry import verify as try_model
 
-    for file in files:
+    for file in files or [each.file for each in list_models(models_folder())]:
         promise = try_model(file)
         click.echo(f"{file}: {promise.name}, {promise.task}: good")
 

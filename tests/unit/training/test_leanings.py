@@ -51,15 +51,17 @@ def test_runs_are_judged_on_what_they_left_out(tmp_path: Path, capsys: pytest.Ca
     """One table for each source, the mean of its runs and their lowest and highest in it."""
     runs = [untrained(tmp_path / name, 64) for name in ("one", "two")]
     for run in runs:
-        about = json.loads((run / "run.json").read_text()) | {"config": {"leave_out": [tmp_path.name]}}
+        about = json.loads((run / "run.json").read_text()) | {
+            "config": {"leave_out": [tmp_path.name], "seed": len(run.name)}
+        }
         (run / "run.json").write_text(json.dumps(about))
     cv2.imwrite(str(tmp_path / "one.png"), np.ascontiguousarray(astronaut()[..., ::-1]))
     lines = ["file,label,xmin,ymin,xmax,ymax,split", "one.png,without_mask,176,68,272,194,val"]
     (tmp_path / "boxes.csv").write_text("\n".join(lines))
     chosen = [argument for run in runs for argument in ("--run", str(run))]
     main([*chosen, "--data", str(tmp_path / "boxes.csv"), "--output", str(tmp_path / "leanings.json")])
-    (table,) = json.loads((tmp_path / "leanings.json").read_text())
-    assert (table["runs"], table["faces"]) == (2, {"mask": 0, "no_mask": 1, "incorrect": 0})
+    (table,) = json.loads((tmp_path / "leanings.json").read_text())["tables"]
+    assert (table["seeds"], table["faces"]) == ([3, 3], {"mask": 0, "no_mask": 1, "incorrect": 0})
     assert [row["shift"] for row in table["rows"]] == [dict(shift) for shift in LEANINGS]
     assert all(row["no_mask"]["low"] == row["no_mask"]["high"] for row in table["rows"])  # two of the same
     assert "| +0 | -1 |" in capsys.readouterr().out

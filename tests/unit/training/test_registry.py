@@ -156,4 +156,6 @@ def test_the_command_lists_compares_and_promotes(product: Path, tmp_path: Path) 
         .output.strip()
         .endswith("better-2, face-mask-classification: good")
     )
+    shipped = runner.invoke(models, ["verify"]).output.splitlines()  # none named: the product's own
+    assert [line.rpartition(": ")[2] for line in shipped] == ["good", "good"]
     shutil.rmtree(product)
