@@ -82,6 +82,7 @@ class Question:
     only: tuple[str, ...] = ()  # sources; empty for all
     labels: Path | None = None
     min_face: float = MIN_FACE
+    distinct: bool = False  # of pictures that belong together only the first
     stream: bool = False  # the service's path, at one size, instead of that for photographs
     face_score: float | None = None
     provider: Any = "auto"
@@ -121,6 +122,7 @@ def evaluate(question: Question, track: Track = iter) -> Table:
             "split": split,
             "sources": sorted({picture.source for picture in pictures}),
             "min_face_px": question.min_face,
+            "distinct": question.distinct,
             "pictures": len(pictures),
             "faces": len(scorings[0].outcomes),
         },
@@ -172,7 +174,13 @@ def pick_pictures(question: Question) -> tuple[list[Picture], str]:
             if wanted not in names:
                 raise ConfigError(f"{question.data}: no source {wanted!r}; it has {', '.join(sorted(names))}")
         pictures = [picture for picture in pictures if picture.source in question.only]
-    return [picture for picture in pictures if scorable(picture, question.min_face)], split
+    pictures = [picture for picture in pictures if scorable(picture, question.min_face)]
+    if question.distinct:
+        first: dict[str, Picture] = {}
+        for picture in pictures:
+            first.setdefault(picture.group or picture.name, picture)
+        pictures = list(first.values())
+    return pictures, split
 
 
 def read_data(data: Path, labels: Path | None = None) -> list[Picture]:

@@ -51,7 +51,9 @@ weights and figures are. `training/labels/dev.csv` holds our own labels and corr
 mask that leaves the nostrils free is worn wrong, whatever the source says. `training/labels/dev-test.csv` corrects
 twelve of the 391 portraits of the test split: ten masks leave the nostrils free, and on two called bare there is a
 mask. All of them were looked at in the order of their names, without any model's answers, the bare ones after the
-figures without it had been seen; figures stand here with and without it. Most faces are East Asian; worn wrongly is
+figures without it had been seen; figures stand here with and without it. Some of its photographs are in it more than
+once, as near duplicates: of one scene both copies count, and with it five of the 27 boxed bare faces. Intervals draw
+copies together; `maskwatch evaluate --distinct` counts them once. Most faces are East Asian; worn wrongly is
 rare, so most of it was drawn onto bare faces. Starting weights: MobileNetV2 on ImageNet (Apache-2.0), whose own
 pictures' terms are a separate, unsettled matter.
 
@@ -70,9 +72,10 @@ def card(parts: Mapping[str, Report | None], reproduce: Sequence[str]) -> str:
 
     Args:
         parts: by name, each the JSON of one command, or None where it was not run: `report` (maskwatch evaluate),
-            `run` (run.json), `corrected` (`report` with training/labels/dev-test.csv), `sizes`, `faces`
-            (training.face_recall), `faces tuned` (the same of training.train_faces' model), `faces tiled` (the same
-            with --tiles), `leanings`, `robustness`, `clips`, `seed`, and `without <source>`.
+            `run` (run.json), `corrected` (`report` with training/labels/dev-test.csv), `distinct` (`report` with
+            --distinct), `sizes`, `faces` (training.face_recall), `faces tuned` (the same of training.train_faces'
+            model), `faces tiled` (the same with --tiles), `leanings`, `robustness`, `clips`, `seed`, and
+            `without <source>`.
         reproduce: commands that make all of it, in order.
     """
     report = parts["report"]

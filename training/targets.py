@@ -36,7 +36,9 @@ class Target:
 AREA = "AUROC mask against no_mask"
 TARGETS = (
     Target("report", ("agreed", "found and right: mask"), "dev/test, boxed: mask found and right", 0.95),
+    Target("distinct", ("agreed", "found and right: mask"), "the same, each photograph once", 0.95),
     Target("report", ("agreed", "found and right: no_mask"), "dev/test, boxed: no_mask found and right", 0.95),
+    Target("distinct", ("agreed", "found and right: no_mask"), "the same, each photograph once", 0.95),
     Target(
         "report",
         ("agreed", "found and not called mask: incorrect"),

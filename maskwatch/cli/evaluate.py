@@ -35,6 +35,11 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--min-face", type=click.FloatRange(min=1), default=32, show_default=True, help="Pixels of a labelled box's height."
 )
+@click.option(
+    "--distinct",
+    is_flag=True,
+    help="Of pictures that belong together, near duplicates or one film, score the first only.",
+)
 @click.option("--stream", is_flag=True, help="Search at one size, as the service does with cameras.")
 @click.option(
     "--confidence",

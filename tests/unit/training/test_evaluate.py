@@ -200,6 +200,23 @@ def test_splits(tmp_path: Path, splits: dict[str, str], asked: str, names: list[
     assert ([picture.name for picture in pictures], picked) == (names, split)
 
 
+def test_pictures_that_belong_together_can_count_once(tmp_path: Path) -> None:
+    """The first of each group, in the order of the manifest; pictures of no group stand for themselves."""
+    rows = ("far,film,mask,10,10,30,30", "one,film,mask,9,9,99,99", "two,film,mask,9,9,99,99", "own,,mask,9,9,99,99")
+    boxes, manifest = ["file,label,xmin,ymin,xmax,ymax"], ["file,group,split"]
+    for row in rows:
+        name, group, face = row.split(",", 2)
+        boxes.append(f"{name}.png,{face}")
+        manifest.append(f"{name}.png,{group},test")
+    (tmp_path / "boxes.csv").write_text("\n".join(boxes))
+    (tmp_path / "manifest.csv").write_text("\n".join(manifest))
+    names = [
+        [picture.name for picture in pick_pictures(Question(tmp_path, distinct=distinct))[0]]
+        for distinct in (True, False)
+    ]
+    assert names == [["far.png", "own.png"], ["far.png", "one.png", "two.png", "own.png"]]
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
