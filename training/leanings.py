@@ -111,7 +111,10 @@ def _opened(run: Path, file: Path) -> MaskJudge:
 def _row(by_run: Floats) -> dict[str, Any]:
     means = by_run.mean(axis=1)
     columns = zip((*MASK_CLASSES, "mean"), np.column_stack([by_run, means]).T, strict=True)
-    return {name: {"mean": values.mean(), "low": values.min(), "high": values.max()} for name, values in columns}
+    return {
+        name: None if np.isnan(values).any() else {"mean": values.mean(), "low": values.min(), "high": values.max()}
+        for name, values in columns
+    }
 
 
 def as_markdown(table: Mapping[str, Any]) -> str:
@@ -129,7 +132,9 @@ def as_markdown(table: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cell(figure: Mapping[str, float], *, several: bool) -> str:
+def _cell(figure: Mapping[str, float] | None, *, several: bool) -> str:
+    if figure is None:  # no face of this state
+        return "-"
     between = f" ({figure['low']:.1%} to {figure['high']:.1%})" if several else ""
     return f"{figure['mean']:.1%}{between}"
 

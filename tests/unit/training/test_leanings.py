@@ -64,7 +64,8 @@ def test_runs_are_judged_on_what_they_left_out(tmp_path: Path, capsys: pytest.Ca
     assert (table["seeds"], table["faces"]) == ([3, 3], {"mask": 0, "no_mask": 1, "incorrect": 0})
     assert [row["shift"] for row in table["rows"]] == [dict(shift) for shift in LEANINGS]
     assert all(row["no_mask"]["low"] == row["no_mask"]["high"] for row in table["rows"])  # two of the same
-    assert "| +0 | -1 |" in capsys.readouterr().out
+    assert table["rows"][0]["mask"] is table["rows"][0]["mean"] is None  # there is no masked face
+    assert "| +0 | -1 | - | " in capsys.readouterr().out
 
 
 def test_a_run_that_learned_everything_is_refused(tmp_path: Path) -> None:
