@@ -11,7 +11,7 @@ import pytest
 from skimage.data import astronaut
 
 from training.narrow import copy_strongest, main, settle
-from training.train import Config, build
+from training.train import Config, build, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,5 +86,8 @@ def test_the_command_writes_weights_that_training_takes(tmp_path: Path) -> None:
     made = tmp_path / "made" / "narrow.weights.h5"
     main([*f"--weights {wide} --width 0.35 --size {SIZE} --data {tmp_path / 'data'} -o {made}".split()])
     config = Config(size=SIZE, width=0.35)
-    _, backbone = build(made, config)
-    assert backbone.get_layer("Conv1").get_weights()[0].shape == (3, 3, 3, 16)
+    model, backbone = build(made, config)
+    prepare(model, backbone, config, fine=True)
+    first = backbone.get_layer("Conv1")
+    assert first.get_weights()[0].shape == (3, 3, 3, 16)
+    assert (first.trainable, backbone.get_layer("bn_Conv1").trainable) == (True, False)
