@@ -176,6 +176,10 @@ def pick_pictures(question: Question) -> tuple[list[Picture], str]:
         pictures = [picture for picture in pictures if picture.source in question.only]
     pictures = [picture for picture in pictures if scorable(picture, question.min_face)]
     if question.distinct:
+        if not any(picture.group for picture in pictures):
+            raise ConfigError(
+                f"{question.data}: --distinct: it does not say what belongs together; manifest.csv needs `group`"
+            )
         first: dict[str, Picture] = {}
         for picture in pictures:
             first.setdefault(picture.group or picture.name, picture)

@@ -3,7 +3,7 @@
     python -m training.leanings --run runs/without-kaggle-1 --run runs/without-kaggle-2 \
         --data ../shared/data/dev --labels training/labels/dev.csv
 
-Runs that left out the same sources share a table, which shows how far one recipe's runs differ as well.
+Runs that differ in their seed alone share a table, which shows how far they differ as well.
 """
 
 from __future__ import annotations
@@ -62,28 +62,28 @@ def shares(faces: Faces, shift: Mapping[str, float], unknown_below: float) -> Fl
 
 
 def measure(runs: Sequence[Path], data: Path, labels: Path | None) -> list[dict[str, Any]]:
-    """Return one table for each set of sources that runs left out.
+    """Return one table for the runs of each recipe: those whose settings differ in the seed alone.
 
     Args:
         runs: run folders of `maskwatch train --leave-out`; others raise ConfigError.
         data: the data set they were trained on.
         labels: hand-made ones put over its own.
     """
-    groups: dict[tuple[str, ...], dict[Path, Mapping[str, Any]]] = {}
+    recipes: dict[str, dict[Path, Mapping[str, Any]]] = {}
     for run in runs:
         about = read_run(run)[0]
-        left_out = about.get("config", {}).get("leave_out", [])
-        if not left_out:
+        config = about.get("config", {})
+        if not config.get("leave_out"):
             raise ConfigError(f"{run}: this run left no source out; train one with --leave-out SOURCE.")
-        groups.setdefault(tuple(left_out), {})[run] = about
-    return [_table(sources, some, data, labels) for sources, some in groups.items()]
+        recipe = json.dumps({name: value for name, value in config.items() if name != "seed"}, sort_keys=True)
+        recipes.setdefault(recipe, {})[run] = about
+    return [_table(some, data, labels) for some in recipes.values()]
 
 
-def _table(
-    sources: tuple[str, ...], runs: Mapping[Path, Mapping[str, Any]], data: Path, labels: Path | None
-) -> dict[str, Any]:
+def _table(runs: Mapping[Path, Mapping[str, Any]], data: Path, labels: Path | None) -> dict[str, Any]:
+    sources = next(iter(runs.values()))["config"]["leave_out"]
     pipeline = open_pipeline(DetectorSettings(face_score=STILL_FACE_SCORE), stills=True)[0]
-    pictures, _ = pick_pictures(Question(data, labels=labels, split="all", only=sources))
+    pictures, _ = pick_pictures(Question(data, labels=labels, split="all", only=tuple(sources)))
     with tempfile.TemporaryDirectory() as folder:
         judges = [_opened(run, Path(folder) / f"{number}.onnx") for number, run in enumerate(runs)]
         again_with = [again(OwnClassifier(judge, pipeline.thresholds)) for judge in judges]
@@ -92,7 +92,7 @@ def _table(
     judged = [(Faces(scoring.outcomes), judge.unknown_below) for scoring, judge in zip(scorings, judges, strict=True)]
     counts = np.bincount(judged[0][0].truths, minlength=len(MASK_CLASSES)).tolist()
     return {
-        "sources": list(sources),
+        "sources": sources,
         "seeds": [about["config"].get("seed") for about in runs.values()],
         "revisions": sorted({about["revision"] for about in runs.values()}),
         "faces": dict(zip(MASK_CLASSES, counts, strict=True)),

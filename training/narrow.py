@@ -4,7 +4,7 @@
         --data ../shared/data/dev --labels training/labels/dev.csv -o runs/narrow-0.5.weights.h5
     maskwatch train --width 0.5 --weights runs/narrow-0.5.weights.h5 ...
 
-Keras has ImageNet weights for the usual widths and downloads them; without a network this is the next best start.
+Keras has ImageNet weights for the usual widths and downloads them; this is a start where it cannot.
 """
 
 from __future__ import annotations

@@ -222,6 +222,7 @@ def test_pictures_that_belong_together_can_count_once(tmp_path: Path) -> None:
     [
         pytest.param({"split": "val"}, "no pictures of split val; it has test", id="split"),
         pytest.param({"only": ("nowhere",)}, "no source 'nowhere'", id="source"),
+        pytest.param({"distinct": True}, "--distinct: it does not say what belongs together", id="groups"),
         pytest.param({"min_face": 500.0}, "no labelled face of 500 px", id="no face is large enough"),
         pytest.param({"side": Side(lines="gone.jsonl")}, "gone.jsonl: no such file", id="lines"),
         pytest.param({"side": Side(peer="size=big")}, "--peer: classes: is missing", id="peer"),

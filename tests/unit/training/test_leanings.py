@@ -1,4 +1,4 @@
-"""What training.leanings promises: shares as if logits were shifted, and runs grouped by what they left out."""
+"""What training.leanings promises: shares as if logits were shifted, and one table for the runs of each recipe."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def test_shares_are_those_of_a_model_whose_logits_were_shifted() -> None:
 
 
 def test_runs_are_judged_on_what_they_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One table for each source, the mean of its runs and their lowest and highest in it."""
-    runs = [untrained(tmp_path / name, 64) for name in ("one", "two")]
-    for run in runs:
-        about = json.loads((run / "run.json").read_text()) | {
-            "config": {"leave_out": [tmp_path.name], "seed": len(run.name)}
-        }
+    """One table for runs that differ in the seed alone, the mean of them and their lowest and highest in it."""
+    runs = [untrained(tmp_path / f"run-{seed}", 64) for seed in range(3)]
+    for seed, run in enumerate(runs):
+        config = {"leave_out": [tmp_path.name], "seed": seed, "steps": 5 if seed == 2 else 9}
+        about = json.loads((run / "run.json").read_text()) | {"config": config}
         (run / "run.json").write_text(json.dumps(about))
     cv2.imwrite(str(tmp_path / "one.png"), np.ascontiguousarray(astronaut()[..., ::-1]))
     lines = ["file,label,xmin,ymin,xmax,ymax,split", "one.png,without_mask,176,68,272,194,val"]
     (tmp_path / "boxes.csv").write_text("\n".join(lines))
     chosen = [argument for run in runs for argument in ("--run", str(run))]
     main([*chosen, "--data", str(tmp_path / "boxes.csv"), "--output", str(tmp_path / "leanings.json")])
-    (table,) = json.loads((tmp_path / "leanings.json").read_text())["tables"]
-    assert (table["seeds"], table["faces"]) == ([3, 3], {"mask": 0, "no_mask": 1, "incorrect": 0})
+    table, other = json.loads((tmp_path / "leanings.json").read_text())["tables"]
+    assert (table["seeds"], other["seeds"]) == ([0, 1], [2])
+    assert (table["sources"], table["faces"]) == ([tmp_path.name], {"mask": 0, "no_mask": 1, "incorrect": 0})
     assert [row["shift"] for row in table["rows"]] == [dict(shift) for shift in LEANINGS]
     assert all(row["no_mask"]["low"] == row["no_mask"]["high"] for row in table["rows"])  # two of the same
     assert table["rows"][0]["mask"] is table["rows"][0]["mean"] is None  # there is no masked face
