@@ -37,9 +37,10 @@ def play(folder: Path, clips: list[Path]) -> tuple[list[dict[str, Any]], dict[st
 
         def is_over() -> bool:
             status = stack.status()
-            over = {row["camera_id"] for row in status.get("cameras", []) if row["reason"] == "finished"}
-            done = {row["camera_id"] for row in status.get("ledgers", []) if row["captured"] and not row["in_flight"]}
-            return over >= names <= done
+            over = {row["camera_id"]: row for row in status.get("cameras", []) if row["reason"] == "finished"}
+            settled = {row["camera_id"]: row["captured"] - row["in_flight"] for row in status.get("ledgers", [])}
+            # A camera tells that it is over by itself, the aggregator has heard all of it a moment later.
+            return names <= over.keys() and all(settled.get(name) == over[name]["captured"] for name in names)
 
         wait_for(is_over, within_s=240, what="the end of the clips")
 
@@ -77,7 +78,7 @@ def test_the_right_episodes_open_twice_in_a_row_and_every_frame_is_accounted_for
     for name, clip in truth.items():
         ledger = ledgers[name.removesuffix(".mp4")]
         shown = clip["frames"] / clip["fps"] * FPS
-        assert 0.8 * shown < ledger["captured"] <= shown + 2, name  # a busy machine is late for some pictures
+        assert ledger["captured"] == pytest.approx(shown, abs=1), name  # a replay waits on a busy machine
         assert (ledger["observed"], ledger["lost"], ledger["balances"]) == (ledger["captured"], 0, True), name
     again, _ = play(tmp_path / "second", [shared_videos / f"{name}.mp4" for name in EPISODES])
     assert seen(again) == seen(first)
