@@ -147,7 +147,13 @@ def encode_image(image: Image, suffix: str, quality: int = 92) -> bytes:
 
 
 def decode_image(data: bytes) -> Image | None:
-    """Decompress JPEG, PNG and the like to H x W x 3, uint8, BGR; None if the bytes are no picture."""
+    """Decompress JPEG, PNG and the like to H x W x 3, uint8, BGR.
+
+    None if the bytes are no picture, or one that OpenCV refuses: 2^20 pixels a side, 2^30 in all.
+    """
     if not data:
         return None
-    return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    try:
+        return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    except cv2.error:  # a size in a damaged header, too: what it says is not there
+        return None

@@ -1,4 +1,4 @@
-"""Looks for pictures where none may be, and for a known face in those that are found."""
+"""Looks for pictures where none may be, and for a known face in those that are found; makes a damaged one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from maskwatch.imaging import decode_image
+from maskwatch.imaging import decode_image, encode_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 """How JPEG and PNG begin."""
+
+
+def make_damaged_jpeg() -> bytes:
+    """Build a whole JPEG whose header, by two damaged bytes, promises 65288 x 65288 pixels."""
+    data = bytearray(encode_jpeg(np.full((8, 8, 3), 90, np.uint8), 90))
+    size_at = data.index(b"\xff\xc0") + 5
+    data[size_at] = data[size_at + 2] = 0xFF
+    return bytes(data)
 
 
 def pictures_in(data: bytes) -> list[bytes]:

@@ -32,6 +32,7 @@ from maskwatch.imaging import encode_jpeg
 from maskwatch.reports import Wanted, camera_to_json, wanted_to_json
 from maskwatch.settings_file import SettingsWatch
 from tests.builders import NOW, make_camera_report, make_detection, make_frame_message
+from tests.pixels import make_damaged_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +172,7 @@ def test_a_batch_is_never_larger_than_asked() -> None:
         pytest.param({"deadline_at": NOW - 0.1}, DropReason.STALE, id="past its deadline"),
         pytest.param({"jpeg": b"not a picture"}, DropReason.UNDECODABLE, id="broken picture"),
         pytest.param({"jpeg": b""}, DropReason.UNDECODABLE, id="no picture"),
+        pytest.param({"jpeg": make_damaged_jpeg()}, DropReason.UNDECODABLE, id="damaged header"),
     ],
 )
 def test_what_cannot_be_judged_is_dropped_with_its_reason(changes: dict[str, object], reason: DropReason) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from maskwatch.imaging import CROP_SCALE, crop_face, decode_image, encode_image, encode_jpeg, letterbox, to_model_input
+from tests.pixels import make_damaged_jpeg
 
 if TYPE_CHECKING:
     from maskwatch.domain import Image
@@ -129,9 +130,18 @@ def test_lossless_formats_and_unknown_ones() -> None:
         encode_image(image, ".notaformat")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"no picture", encode_jpeg(make_picture(), 90)[:20]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff\xd8", id="two bytes"),
+        pytest.param(b"no picture", id="something else"),
+        pytest.param(encode_jpeg(make_picture(), 90)[:20], id="cut off"),
+        pytest.param(make_damaged_jpeg(), id="a size beyond all limits"),
+    ],
+)
 def test_bytes_that_are_no_picture(data: bytes) -> None:
-    """What is no picture decodes to None."""
+    """What is no picture, or none that OpenCV would open, decodes to None."""
     assert decode_image(data) is None
 
 

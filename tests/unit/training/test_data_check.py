@@ -16,6 +16,7 @@ from skimage.data import astronaut
 from maskwatch.cli import command
 from maskwatch.errors import ConfigError
 from maskwatch.imaging import crop_face, encode_image
+from tests.pixels import make_damaged_jpeg
 from training.contact_sheet import RED, TILE, contact_sheets, couple, tile
 from training.crops import Sample
 from training.data_check import broken, face_sizes, wrong_boxes
@@ -167,20 +168,22 @@ def test_a_picture_cut_otherwise_is_a_leak_by_its_face(tmp_path: Path) -> None:
 def test_broken_files_and_boxes_are_told(tmp_path: Path) -> None:
     """Each with its file and its reason; what can be read is still counted."""
     (tmp_path / "manifest.csv").write_text(
-        "file,label\na.jpg,\ncut.jpg,mask\nempty.png,mask\ntext.png,mask\ngone.png,mask\n"
+        "file,label\na.jpg,\ncut.jpg,mask\nhuge.jpg,mask\nempty.png,mask\ntext.png,mask\ngone.png,mask\n"
     )
     (tmp_path / "boxes.csv").write_text("file,label,xmin,ymin,xmax,ymax\na.jpg,mask,50,50,10,60\n")
     data = encode_image(make_image(), ".jpg")
     (tmp_path / "a.jpg").write_bytes(data)
     (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (tmp_path / "huge.jpg").write_bytes(make_damaged_jpeg())
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_bytes(b"no picture at all")
     result = run("check", tmp_path)
     assert result.exit_code == 1
-    assert "pictures that can be read: 1; faults: 5; leaks between splits: 0" in result.stdout
+    assert "pictures that can be read: 1; faults: 6; leaks between splits: 0" in result.stdout
     for name, why in (
         ("a.jpg", "box 50, 50, 10, 60 (mask) has no area"),
         ("cut.jpg", "is cut off before its end"),
+        ("huge.jpg", "is no picture that can be read"),
         ("empty.png", "is empty"),
         ("text.png", "is no picture that can be read"),
         ("gone.png", "is missing"),
