@@ -243,7 +243,12 @@ def read_picture(path: Path) -> Image:
 
 def find_pictures(root: Path) -> list[Path]:
     """Return all files under a folder whose names end as pictures' do, sorted; hidden ones are left out."""
-    found = (path for path in root.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    return [path for path in find_files(root, "*") if path.suffix.lower() in PICTURES]
+
+
+def find_files(root: Path, pattern: str) -> list[Path]:
+    """Return all files under a folder whose paths end as a pattern says, sorted; hidden ones are left out."""
+    found = (path for path in root.rglob(pattern) if path.is_file())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 

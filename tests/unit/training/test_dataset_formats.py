@@ -76,6 +76,58 @@ def test_voc_faults_name_file_and_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("picture", "annotation"),
+    [
+        pytest.param("{}/a.png", "{}/a.xml", id="side by side"),
+        pytest.param("images/{}/a.png", "annotations/{}/a.xml", id="folders of splits"),
+        pytest.param("{}/images/a.png", "{}/annotations/a.xml", id="one folder above both"),
+    ],
+)
+@pytest.mark.parametrize("named", ["a.png", "copied.png"])
+def test_voc_with_equal_names_in_several_folders(tmp_path: Path, picture: str, annotation: str, named: str) -> None:
+    """A box stays with the picture beside its file, or with that of its split."""
+    for place, folder in enumerate(("test", "train")):
+        draw(tmp_path / picture.format(folder))
+        write(tmp_path / annotation.format(folder), voc(named, ("mask", place, 0, 9, 9)))
+    read = {one.name: one.faces[0].box[0] for one in read_dataset(tmp_path)}
+    assert read == {picture.format("test"): 0, picture.format("train"): 1}
+
+
+def test_voc_that_may_mean_several_pictures(tmp_path: Path) -> None:
+    """A name that stands in several folders needs its folder, and none is guessed."""
+    for folder in ("a", "b"):
+        draw(tmp_path / folder / "face.png")
+    write(tmp_path / "annotations" / "face.xml", voc("face.png", ("mask", 1, 2, 3, 4)))
+    with pytest.raises(ConfigError, match=r"face\.xml: 'face\.png' may be any of 2 pictures \(a/face\.png, b/face"):
+        read_dataset(tmp_path)
+    write(tmp_path / "annotations" / "face.xml", voc("b/face.png", ("mask", 1, 2, 3, 4)))
+    assert [picture.name for picture in read_dataset(tmp_path)] == ["b/face.png"]
+
+
+def test_voc_in_the_encoding_it_declares(tmp_path: Path) -> None:
+    """A file in Latin-1 is read as such; one in an encoding that nobody knows is a fault of the file."""
+    draw(tmp_path / "größe.png")
+    text = '<?xml version="1.0" encoding="{}"?>\n' + voc("größe.png", ("mask", 1, 2, 3, 4))
+    (tmp_path / "one.xml").write_bytes(text.format("ISO-8859-1").encode("latin-1"))
+    assert [picture.name for picture in read_dataset(tmp_path)] == ["größe.png"]
+    (tmp_path / "one.xml").write_bytes(text.format("of-my-own").encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"one\.xml: no XML"):
+        read_dataset(tmp_path)
+
+
+def test_hidden_files_are_no_annotations(tmp_path: Path) -> None:
+    """What macOS and editors leave beside a data set neither stops the reading nor changes the format."""
+    for folder in ("with_mask", "without_mask"):
+        draw(tmp_path / folder / "a.png")
+    write(tmp_path / ".idea" / "misc.xml", "<project/>")
+    write(tmp_path / ".cache" / "classes.txt", "helmet\n")
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("._a.xml", "._a.json"):
+        (tmp_path / "__MACOSX" / name).write_bytes(b"\x00\x05\x16\x07\xff\xfe")
+    assert [picture.label for picture in read_dataset(tmp_path)] == ["mask", "no_mask"]
+
+
+@pytest.mark.parametrize(
     ("picture", "labels", "split"),
     [
         pytest.param("images/train/a.png", "labels/train/a.txt", "train", id="as ultralytics"),
@@ -104,6 +156,8 @@ def test_yolo(tmp_path: Path, picture: str, labels: str, split: str, names: str)
         pytest.param("mask\nhelmet\n", "", r"classes\.txt:2: 'helmet'", id="name"),
         pytest.param("mask\n", "1 0.5 0.5 0.1 0.1", r"a\.txt:1: class 1 is not", id="number"),
         pytest.param("mask\n", "0 0.5 0.5 0.1 0.1\n0 0.5", r"a\.txt:2: expected class x y", id="short"),
+        pytest.param("mask\n", "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1", r"a\.txt:1: expected class x y", id="half a point"),
+        pytest.param("mask\n", "0 0.5 0.5 0.1 wide", r"a\.txt:1: expected class x y", id="no number"),
     ],
 )
 def test_yolo_faults_name_file_and_line(tmp_path: Path, names: str, labels: str, expected: str) -> None:
@@ -113,6 +167,36 @@ def test_yolo_faults_name_file_and_line(tmp_path: Path, names: str, labels: str,
     write(tmp_path / "a.txt", labels)
     with pytest.raises(ConfigError, match=expected):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        pytest.param("0 0.5 0.5 0.2 0.5 0.9", "names: [mask]", id="with a score"),
+        pytest.param("0 0.4 0.25 0.6 0.25 0.6 0.75", "names: [mask]", id="triangle"),
+        pytest.param("0 0.5 0.25 0.6 0.3 0.5 0.75 0.4 0.5", "names: [mask]", id="polygon"),
+        pytest.param(
+            "0 0.5 0.5 0.2 0.5 0.1 0.1 0.9 0.9", "names: [mask]\nkpt_shape: [2, 2]", id="keypoints of two values"
+        ),
+        pytest.param(
+            "0 0.5 0.5 0.2 0.5 0.1 0.1 2 0.9 0.9 2", "names: [mask]\nkpt_shape: [2, 3]", id="keypoints of three values"
+        ),
+    ],
+)
+def test_yolo_lines_of_other_tasks(tmp_path: Path, line: str, names: str) -> None:
+    """A line of a prediction, of segmentation or of poses gives the face's box."""
+    draw(tmp_path / "a.png")
+    write(tmp_path / "data.yaml", names)
+    write(tmp_path / "a.txt", line)
+    (picture,) = read_dataset(tmp_path)
+    assert picture.faces[0].box == pytest.approx((24, 10, 36, 30))
+
+
+def test_a_list_of_classes_alone_is_no_yolo(tmp_path: Path) -> None:
+    """Folders named after the classes keep their meaning beside a classes.txt, where no picture has a label file."""
+    draw(tmp_path / "with_mask" / "a.png")
+    write(tmp_path / "classes.txt", "with_mask\nwithout_mask\n")
+    assert [picture.label for picture in read_dataset(tmp_path)] == ["mask"]
 
 
 def coco(**changes: object) -> str:
@@ -147,6 +231,24 @@ def test_coco_takes_the_split_from_the_file_name(tmp_path: Path) -> None:
         draw(tmp_path / "pictures" / name)
     write(tmp_path / "annotations" / "instances_val2017.json", coco())
     assert [picture.split for picture in read_dataset(tmp_path)] == ["val", "val"]
+
+
+def test_coco_with_equal_names_in_several_folders(tmp_path: Path) -> None:
+    """A box stays with the picture of its file's split; where no split tells, none is guessed."""
+    for place, split in enumerate(("train", "val")):
+        draw(tmp_path / "pictures" / split / "a.png")
+        changes = {"images": [{"id": 5, "file_name": "a.png"}], "annotations": [face_at(place)]}
+        write(tmp_path / "annotations" / f"instances_{split}.json", coco(**changes))
+    read = {one.name: one.faces[0].box[0] for one in read_dataset(tmp_path)}
+    assert read == {"pictures/train/a.png": 0, "pictures/val/a.png": 1}
+    (tmp_path / "annotations" / "instances_val.json").rename(tmp_path / "annotations" / "all.json")
+    with pytest.raises(ConfigError, match=r"all\.json: 'a\.png' may be any of 2 pictures"):
+        read_dataset(tmp_path)
+
+
+def face_at(left: int) -> dict[str, object]:
+    """One COCO face that begins at a column."""
+    return {"image_id": 5, "category_id": 1, "bbox": [left, 0, 9, 9]}
 
 
 @pytest.mark.parametrize(
