@@ -6,7 +6,6 @@ since an episode may want it. Of any other frame none is made, and nothing is sp
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,13 @@ from maskwatch.settings_privacy import PrivacyMode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from detector.places import RecentPlaces
     from maskwatch.domain import Image, Observation
 
     Box = tuple[float, float, float, float]
 
 APART_S = 0.15
 """Views of one camera lie at least so far apart, in picture time: about five a second, whatever the camera delivers."""
-
-REMEMBERED_S = 1.5
-"""For how long the place of a face stays hidden after it was seen last: the face detector blinks."""
 
 QUALITIES = (80, 60, 40)
 """JPEG qualities tried in turn until a view fits its limit."""
@@ -49,25 +46,31 @@ class Judged:
 class ViewMaker:
     """Decides which frames become views, and makes them."""
 
-    def __init__(self, mode: PrivacyMode) -> None:
-        """Begin with nobody looking."""
+    def __init__(self, mode: PrivacyMode, *, places: RecentPlaces) -> None:
+        """Begin with nobody looking; `places` are shared with the other workers."""
         self.mode = mode
+        self._places = places
         self._wanted: dict[str, float] = {}
         self._viewed_at: dict[str, float] = {}
-        self._lately: defaultdict[str, deque[tuple[float, list[Box]]]] = defaultdict(deque)
 
     def heed(self, rows: Mapping[str, bytes]) -> None:
         """Note who looks: the rows of the table WANTED_TABLE."""
         self._wanted = {camera: wanted.until for camera, wanted in readable(rows, wanted_from_json).items()}
 
+    def note(self, judged: Judged) -> None:
+        """Remember where a frame shows faces, as views of the next ones hide these places too.
+
+        Also while nobody looks: the first view after somebody begins to must not lack what was seen before.
+        """
+        if self.mode is PrivacyMode.ALERTS:
+            self._places.note(judged.observation, _faces(judged))
+
     def make(self, judged: Judged, now: float) -> ViewMessage | None:
-        """Return the view of a frame, None where none is wanted or allowed; `now` is wall-clock time."""
-        if self.mode is PrivacyMode.STATISTICS:
-            return None
+        """Return the view of a frame that was noted, None where none is wanted or allowed; `now` is wall-clock time."""
         seen = judged.observation
-        boxes = self._to_hide(judged) if self.mode is PrivacyMode.ALERTS else []
-        if not self._is_due(seen, now):
+        if self.mode is PrivacyMode.STATISTICS or not self._is_due(seen, now):
             return None
+        boxes = self._to_hide(judged) if self.mode is PrivacyMode.ALERTS else []
         jpeg = judged.jpeg if self.mode is PrivacyMode.PICTURES else b""
         jpeg = jpeg if 0 < len(jpeg) <= MAX_VIEW_BYTES else _encoded(hide_faces(judged.image, boxes))
         if not jpeg:
@@ -92,27 +95,31 @@ class ViewMaker:
         return abs(seen.captured_at - self._viewed_at.get(seen.camera_id, float("-inf"))) >= APART_S
 
     def _to_hide(self, judged: Judged) -> list[Box]:
-        """Return the places of all faces of a frame and of those a moment before it, in pixels of its image."""
-        seen = judged.observation
-        scale = judged.image.shape[1] / seen.width
-        here = [*(_scaled(each.box, scale) for each in seen.detections), *judged.glimpses]
-        lately = self._lately[seen.camera_id]
-        while lately and abs(seen.captured_at - lately[0][0]) > REMEMBERED_S:
-            lately.popleft()
-        lately.append((seen.captured_at, here))
-        return [box for _, boxes in lately for box in boxes]
+        """Return the places of all faces of a frame and of those around it, in pixels of its image."""
+        height, width = judged.image.shape[:2]
+        places = [*_faces(judged), *self._places.around(judged.observation)]
+        return [_scaled(box, width, height) for box in places]
+
+
+def _faces(judged: Judged) -> list[Box]:
+    """Return where a frame shows faces or what may be faces, in shares of the picture."""
+    seen, (height, width) = judged.observation, judged.image.shape[:2]
+    return [
+        *(_scaled(each.box, 1 / seen.width, 1 / seen.height) for each in seen.detections),
+        *(_scaled(box, 1 / width, 1 / height) for box in judged.glimpses),
+    ]
 
 
 def _sharpness(judged: Judged) -> tuple[float, ...]:
     """Measure each face as it was judged, before it is hidden."""
     scale = judged.image.shape[1] / judged.observation.width
-    faces = (inside(judged.image, _scaled(each.box, scale)) for each in judged.observation.detections)
+    faces = (inside(judged.image, _scaled(each.box, scale, scale)) for each in judged.observation.detections)
     return tuple(round(sharpness(face), 1) for face in faces)
 
 
-def _scaled(box: Box, scale: float) -> Box:
+def _scaled(box: Box, across: float, down: float) -> Box:
     x_min, y_min, x_max, y_max = box
-    return (x_min * scale, y_min * scale, x_max * scale, y_max * scale)
+    return (x_min * across, y_min * down, x_max * across, y_max * down)
 
 
 def _encoded(image: Image) -> bytes:

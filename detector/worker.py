@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from detector.places import RecentPlaces
 from detector.views import Judged, ViewMaker
 from maskwatch.contracts import (
     CAMERAS_TABLE,
@@ -81,6 +82,8 @@ class DetectorWorker:
         self._models = models
         self._batch = batch
         self._watch = watch
+        self._places = RecentPlaces(bus)
+        self._cameras: set[str] = set()
         self._obey(privacy)
         self._streams: list[str] = []
         self._cameras_at = self._claimed_at = float("-inf")
@@ -126,7 +129,14 @@ class DetectorWorker:
         now = self._clock.monotonic()
         if now - self._cameras_at < CAMERAS_EVERY_S:
             return
-        active = {frames_stream(camera_id) for camera_id in self._bus.table(CAMERAS_TABLE)}
+        cameras = set(self._bus.table(CAMERAS_TABLE))
+        forgotten = self._cameras - cameras
+        if self._views.mode is not PrivacyMode.ALERTS:
+            forgotten |= cameras - self._cameras  # of a time when faces were hidden
+        for camera_id in forgotten:
+            self._places.forget(camera_id)
+        self._cameras = cameras
+        active = {frames_stream(camera_id) for camera_id in cameras}
         self._streams = [stream for stream in self._streams if stream in active]
         self._streams += sorted(active.difference(self._streams))
         self._views.heed(self._bus.table(WANTED_TABLE))
@@ -144,7 +154,8 @@ class DetectorWorker:
             self._obey(settings.privacy.mode)
 
     def _obey(self, mode: PrivacyMode) -> None:
-        self._views = ViewMaker(mode)
+        self._views = ViewMaker(mode, places=self._places)
+        self._cameras = set()  # so that each is looked at anew
         self._log_cap = LOG_CAP if mode is not PrivacyMode.STATISTICS else replace(LOG_CAP, age_s=SHORT_LOG_AGE_S)
 
     def _take(self) -> list[Entry]:
@@ -213,6 +224,8 @@ class DetectorWorker:
 
     def _show(self, judged: Sequence[Judged]) -> None:
         """Put those frames on the bus as pictures that somebody looks at, or that an episode may want."""
+        for each in judged:
+            self._views.note(each)  # all of them first: other workers may be about to show the next frames
         for each in judged:
             view = self._views.make(each, self._clock.time())
             if view is not None:

@@ -10,7 +10,8 @@ The legend to read beside `ingest/worker.py`, `detector/worker.py` and `aggregat
     maskwatch:dead-letters      whatever did not decode, with its cause
     tables: cameras (CameraReport by camera), workers (WorkerReport by name), ledgers (by camera),
             people (PeopleReport by camera), wanted (Wanted by camera: who looks at a camera renews it),
-            channels (ChannelReport by subscription); their rows are in `maskwatch/reports.py`
+            channels (ChannelReport by subscription), and views:<camera>:places (FacePlaces by frame: what detectors
+            tell each other); their rows are in `maskwatch/reports.py`
 
 One stream for each camera keeps cameras apart: a flood on one cannot push out another's frames, and a batch takes
 one frame of each. Every entry has the fields `v` (schema), `kind` and `head` (JSON); frames and views also have `jpeg`,
@@ -59,6 +60,9 @@ WANTED_TABLE = "maskwatch:wanted"
 PEOPLE_TABLE = "maskwatch:people"
 CHANNELS_TABLE = "maskwatch:channels"
 
+PLACES_SLOTS = 128
+"""Rows of a camera's table of places, one for each of its last frames: two seconds of them at 60 a second."""
+
 PICTURES = (FRAMES, VIEWS)
 """How the names of streams of pictures begin: these may lie on a server of their own, `bus.frames_url`."""
 
@@ -101,6 +105,11 @@ def log_stream(camera_id: str) -> str:
 def views_stream(camera_id: str) -> str:
     """Name the stream of a camera's judged pictures for people."""
     return VIEWS + camera_id
+
+
+def places_table(camera_id: str) -> str:
+    """Name the table of where faces were in a camera's last frames; no camera's id holds a colon."""
+    return f"{VIEWS}{camera_id}:places"
 
 
 def memory_ceiling(cameras: int) -> int:

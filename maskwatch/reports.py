@@ -30,6 +30,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class FacePlaces:
+    """Where one frame shows faces or what may be faces; read by whichever detector judges the next one."""
+
+    __pydantic_config__: ClassVar = STRICT
+    captured_at: float
+    boxes: tuple[tuple[float, float, float, float], ...]  # corners in shares of the picture's width and height
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReport:
     """What a worker says of itself every second."""
 
@@ -104,6 +113,7 @@ class ChannelReport:
 
 
 _WANTED = TypeAdapter(Wanted)
+_PLACES = TypeAdapter(FacePlaces)
 _WORKER = TypeAdapter(WorkerReport)
 _LEDGER = TypeAdapter(LedgerReport)
 _PEOPLE = TypeAdapter(PeopleReport)
@@ -149,6 +159,16 @@ def wanted_to_json(wanted: Wanted) -> bytes:
 def wanted_from_json(data: bytes) -> Wanted:
     """Decode that somebody looks at a camera."""
     return _WANTED.validate_json(data)
+
+
+def places_to_json(places: FacePlaces) -> bytes:
+    """Encode for its table where a frame shows faces."""
+    return _PLACES.dump_json(places)
+
+
+def places_from_json(data: bytes) -> FacePlaces:
+    """Decode where a frame shows faces."""
+    return _PLACES.validate_json(data)
 
 
 def people_to_json(report: PeopleReport) -> bytes:

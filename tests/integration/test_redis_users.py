@@ -37,6 +37,7 @@ TABLES = {
     "maskwatch:workers": ("aggregate dashboard", "ingest detect aggregate notify dashboard"),
     "maskwatch:ledgers": ("aggregate dashboard", "aggregate"),
     "maskwatch:wanted": ("detect dashboard", "dashboard"),
+    contracts.places_table("door"): ("detect aggregate dashboard", "detect"),
     "maskwatch:people": ("dashboard", "aggregate"),
     "maskwatch:channels": ("aggregate notify dashboard", "notify"),
 }
@@ -131,6 +132,9 @@ def _detect(bus: RedisBus) -> None:
         bus.append(name, {"head": b"1"}, CAP)
     bus.finish("detectors", entries)
     bus.table("maskwatch:wanted")
+    bus.put(contracts.places_table("door"), "1", b"{}")
+    assert bus.table(contracts.places_table("door"))
+    bus.remove(contracts.places_table("door"), "1")
     bus.forget_consumer([stream], "detectors", "a")
 
 

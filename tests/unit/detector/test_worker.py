@@ -22,13 +22,15 @@ from maskwatch.contracts import (
     ViewMessage,
     frames_stream,
     log_stream,
+    places_table,
     record_from_fields,
     views_stream,
 )
 from maskwatch.domain import DropReason, FramesDropped, MaskState, Observation
 from maskwatch.errors import BadMessage
 from maskwatch.heartbeat import Heartbeat, Stop
-from maskwatch.imaging import encode_jpeg
+from maskwatch.hiding import FILL
+from maskwatch.imaging import decode_image, encode_jpeg
 from maskwatch.reports import Wanted, camera_to_json, wanted_to_json
 from maskwatch.settings_file import SettingsWatch
 from tests.builders import NOW, make_camera_report, make_detection, make_frame_message
@@ -52,12 +54,14 @@ class RotePipeline:
         self.batches: list[int] = []
         self.limits: list[float] = []
         self.state = MaskState.NO_MASK
+        self.faces = 1
 
     def look(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[Sight]:
-        """Return one face for each picture."""
+        """Return one face for each picture, or as many as `faces` says, in one place."""
         self.batches.append(len(images))
         self.limits += min_face_px
-        return [Sight([make_detection(self.state, box=(10.0, 10.0, 30.0, 40.0))]) for _ in images]
+        face = make_detection(self.state, box=(10.0, 10.0, 30.0, 40.0))
+        return [Sight([face] * self.faces) for _ in images]
 
 
 class Bench:
@@ -128,6 +132,27 @@ def test_no_view_for_nobody() -> None:
     assert view.head.detections == bench.said()[1].detections  # type: ignore[union-attr]
 
 
+def test_a_face_is_hidden_whichever_worker_saw_it() -> None:
+    """Of two workers one sees a face, the other misses it in the next frame, which somebody looks at: it is hidden."""
+    bench = Bench()
+    bench.pipeline.state = MaskState.MASK
+    bench.publish(seq=1, deadline_at=0.0)
+    bench.worker.step()
+    blinking = bench.build("detect-2")
+    bench.pipeline.faces = 0
+    bench.bus.put(WANTED_TABLE, "door", wanted_to_json(Wanted(NOW + 30)))
+    bench.publish(seq=2, deadline_at=0.0)
+    blinking.step()
+    (entry,) = bench.bus.read_after({views_stream("door"): BEGINNING}, count=9, block_s=0)
+    picture = decode_image(ViewMessage.from_fields(entry.fields).jpeg)
+    assert picture is not None
+    assert np.abs(picture[15:35, 15:25].astype(int) - FILL).max() <= 2
+    bench.bus.remove(CAMERAS_TABLE, "door")
+    bench.clock.advance(1.5)
+    bench.worker.step()
+    assert bench.bus.table(places_table("door")) == {}, "of a camera that is gone nothing stays"
+
+
 def test_an_edited_privacy_mode_holds_at_once(tmp_path: Path) -> None:
     """A mode that becomes stricter in the settings file holds for the next frames, without a new start."""
     bench = Bench()
@@ -144,6 +169,10 @@ def test_an_edited_privacy_mode_holds_at_once(tmp_path: Path) -> None:
     worker.step()
     assert bench.bus.length(views_stream("door")) == 1
     assert len(bench.said()) == 1, "places of faces are forgotten sooner"
+    assert bench.bus.table(places_table("door"))
+    bench.clock.advance(1.5)
+    worker.step()
+    assert bench.bus.table(places_table("door")) == {}
 
 
 def test_one_noisy_camera_starves_nobody() -> None:

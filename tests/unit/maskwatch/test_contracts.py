@@ -151,7 +151,7 @@ def test_dead_letters_hold_no_picture(name: str) -> None:
 
 def test_streams_do_not_collide() -> None:
     """No camera's name makes one stream look like another."""
-    streams = (contracts.frames_stream, contracts.log_stream, contracts.views_stream)
+    streams = (contracts.frames_stream, contracts.log_stream, contracts.views_stream, contracts.places_table)
     names = [make(camera) for make in streams for camera in ("a", "a.b", "log")]
     names += [contracts.EVENTS, contracts.DEAD_LETTERS, contracts.CAMERAS_TABLE, contracts.WORKERS_TABLE]
     names += [contracts.LEDGERS_TABLE, contracts.WANTED_TABLE]

@@ -72,6 +72,7 @@ ROWS: dict[str, Row] = {
         reports.PeopleReport("door", NOW, {"mask": 2, "no_mask": 1}), reports.people_to_json, reports.people_from_json
     ),
     "wanted": Row(reports.Wanted(NOW), reports.wanted_to_json, reports.wanted_from_json),
+    "places": Row(reports.FacePlaces(NOW, ((0.25, 0.1, 0.5, 0.3),)), reports.places_to_json, reports.places_from_json),
     "channels": Row(make_channel_report(), reports.channel_to_json, reports.channel_from_json),
 }
 
