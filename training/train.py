@@ -5,7 +5,7 @@
 
 The folder then holds model.keras (logits), run.json, history.json and validation.npz, from which training.export makes
 the ONNX file and training.report the page. Interrupted, the same command goes on from its last look at the validation
-split.
+split; one with other data or another recipe is refused by begun.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from maskwatch.model_contract import MASK_CLASSES
 from training.batches import CropBatches, Mix, drawn_ahead
 from training.crops import SMALLEST_FACE, Sample, cut
 from training.datasets import apply_labels, read_dataset
-from training.progressed import Progressed
+from training.progressed import Progressed, begin, write_whole
 from training.provenance import fingerprint, revision
 from training.splits import apply_splits, require_no_leak
 
@@ -250,7 +250,7 @@ def fit(
                 if progressed.since_best >= config.patience:
                     say(f"no better validation loss in {config.patience} looks: stopped after {step + 1} steps")
                     break
-    (output / "history.json").write_text(json.dumps(progressed.history, indent=2))
+    write_whole(output / "history.json", json.dumps(progressed.history, indent=2))
     progressed.forget()
 
 
@@ -296,12 +296,16 @@ def train(
     output: Path,
     config: Config,
 ) -> None:
-    """Read, check, cut, train, and leave in the run folder what export and report need."""
+    """Read, check, cut, train, and leave in the run folder what export and report need.
+
+    A folder in which something else was trained raises ConfigError.
+    """
     began = time.time()
     if keras.backend.backend() == "tensorflow" and _has_gpu():
         keras.mixed_precision.set_global_policy("mixed_float16")
-    output.mkdir(parents=True, exist_ok=True)
     pictures = load_pictures(data, labels, splits, config)
+    asked = {"recipe": "default", "fingerprint": fingerprint(pictures), "config": dataclasses.asdict(config)}
+    begun = begin(output, asked | {"revision": revision()})
     samples = cut_split(pictures, "train", faces, config)
     held_back = cut_split(pictures, "val", faces, config)
     validation = make_validation(held_back, config)
@@ -312,14 +316,11 @@ def train(
         keras.utils.set_random_seed(config.seed)
         fit(*build(weights, config), samples, validation, output, config)
     loss, accuracy = write_validation(output, samples, validation, config)
-    run = {
-        "recipe": "default",
+    run = asked | {
         "input_size": config.size,
         "width": config.width,
         "seconds": round(cut_s + json.loads(finished.read_text())["seconds"][-1]),
-        "fingerprint": fingerprint(pictures),
-        "revision": revision(),
-        "config": dataclasses.asdict(config),
+        "revision": begun.get("revision", ""),
         "training_crops": len(samples),
         "validation_loss": loss,
         "validation_accuracy": accuracy,
