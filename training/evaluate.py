@@ -36,6 +36,7 @@ from training.end_to_end import (
 )
 from training.peer import Peer, read_preprocessing
 from training.provenance import revision
+from training.splits import apply_splits
 from training.tables import Faces, agreed, compare, tables
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Question:
     split: str = ""  # one of SPLITS; empty for test where the data has it, else all
     only: tuple[str, ...] = ()  # sources; empty for all
     labels: Path | None = None
+    splits: Path | None = None  # what training was given: splits and groups in place of the data's own
     min_face: float = MIN_FACE
     distinct: bool = False  # of pictures that belong together only the first
     stream: bool = False  # the service's path, at one size, instead of that for photographs
@@ -161,6 +163,8 @@ def evaluate_clips(
 def pick_pictures(question: Question) -> tuple[list[Picture], str]:
     """Return the pictures that are asked about, and the split they are of."""
     pictures = read_data(question.data, question.labels)
+    if question.splits is not None:
+        pictures = apply_splits(pictures, question.splits)
     splits = {picture.split for picture in pictures}
     split = question.split or ("test" if "test" in splits else "all")
     if split != "all":
@@ -178,7 +182,8 @@ def pick_pictures(question: Question) -> tuple[list[Picture], str]:
     if question.distinct:
         if not any(picture.group for picture in pictures):
             raise ConfigError(
-                f"{question.data}: --distinct: it does not say what belongs together; manifest.csv needs `group`"
+                f"{question.data}: --distinct: it does not say what belongs together; manifest.csv needs `group`, "
+                "or give the --splits that maskwatch data check wrote"
             )
         first: dict[str, Picture] = {}
         for picture in pictures:

@@ -73,7 +73,11 @@ def leaks(pictures: Sequence[Picture], pairs: Sequence[Pair] | None = None) -> l
 
 
 def require_no_leak(pictures: Sequence[Picture], pairs: Sequence[Pair] | None = None) -> None:
-    """Raise ConfigError if pictures that belong together lie in different splits."""
+    """Raise ConfigError if pictures that belong together lie in different splits.
+
+    Without `pairs` one face that was cut out of two pictures is not found: that takes training.data_check, which cuts
+    all faces in one size.
+    """
     found = leaks(pictures, pairs)
     if not found:
         return
@@ -166,25 +170,32 @@ def _share(shares: tuple[float, float, float], split: str) -> float:
 
 
 def write_splits(pictures: Sequence[Picture], file: Path) -> None:
-    """Write data set, file, split and group of each picture as CSV."""
+    """Write data set, file, split and group of each picture as CSV.
+
+    Data sets are told apart by the names of their folders: two of one name and with pictures of one name raise
+    ConfigError.
+    """
+    keys = _keys(pictures)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(("data_set", "file", "split", "group"))
-        writer.writerows(
-            (data_set(picture).resolve().name, picture.name, picture.split, picture.group) for picture in pictures
-        )
+        writer.writerows((*key, picture.split, picture.group) for key, picture in zip(keys, pictures, strict=True))
 
 
 def apply_splits(pictures: Sequence[Picture], file: Path) -> list[Picture]:
     """Return the pictures with the splits and groups of a file that write_splits wrote; each must be in it."""
-    rows = {
-        (row["data_set"], row["file"]): (read_split(row["split"], f"{file}:{line}: split"), row["group"])
-        for line, row in read_rows(file, ("data_set", "file", "split", "group"))
-    }
+    rows: dict[tuple[str, str], tuple[str, str]] = {}
+    for line, row in read_rows(file, ("data_set", "file", "split", "group")):
+        known = (read_split(row["split"], f"{file}:{line}: split"), row["group"])
+        name = (row["data_set"], row["file"])
+        if rows.setdefault(name, known) != known:
+            raise ConfigError(
+                f"{file}:{line}: {'/'.join(name)} stands in it twice, perhaps of two data sets whose folders have one "
+                "name: rename one, and write the splits anew with maskwatch data check"
+            )
     changed = []
-    for picture in pictures:
-        key = (data_set(picture).resolve().name, picture.name)
+    for key, picture in zip(_keys(pictures), pictures, strict=True):
         if key not in rows:
             raise ConfigError(
                 f"{file}: {'/'.join(key)} is not in it; remove the picture if it is broken, else write the splits anew "
@@ -193,6 +204,21 @@ def apply_splits(pictures: Sequence[Picture], file: Path) -> list[Picture]:
         split, group = rows[key]
         changed.append(replace(picture, split=split, group=group))
     return changed
+
+
+def _keys(pictures: Sequence[Picture]) -> list[tuple[str, str]]:
+    """Return what a file of splits calls each picture; two pictures of one name raise ConfigError."""
+    paths: dict[tuple[str, str], Path] = {}
+    keys = []
+    for picture in pictures:
+        key, path = (data_set(picture).resolve().name, picture.name), picture.path.resolve()
+        if paths.setdefault(key, path) != path:
+            raise ConfigError(
+                f"{path} and {paths[key]}: a file of splits would call both {'/'.join(key)}; rename the folder of one "
+                "of the data sets"
+            )
+        keys.append(key)
+    return keys
 
 
 def data_set(picture: Picture) -> Path:

@@ -33,6 +33,11 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--only", multiple=True, help="A source of the data; give several to join them.")
 @click.option("--labels", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV of hand-made labels.")
 @click.option(
+    "--splits",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV of splits that training was given, as `maskwatch data check --write-splits` writes it.",
+)
+@click.option(
     "--min-face", type=click.FloatRange(min=1), default=32, show_default=True, help="Pixels of a labelled box's height."
 )
 @click.option(

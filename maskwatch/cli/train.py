@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import shlex
 from pathlib import Path
 
 import click
@@ -49,7 +50,9 @@ def train(
 ) -> None:
     """Train a mask classifier, and judge it.
 
-    Interrupted, the same command goes on where it was. The seed's recipe is the tutorial this project grew out of.
+    Interrupted, the same command goes on where it was. Pictures that belong together must share a split; one face
+    cut out of two pictures is found by `maskwatch data check` alone. The seed's recipe is the tutorial this project
+    grew out of.
     """
     from detector.pipeline import FACE_MODEL, model_path
 
@@ -75,4 +78,15 @@ def train(
     config = dataclasses.replace(Config(), leave_out=leave_out, **chosen)  # type: ignore[arg-type]
     run(data, labels, splits, weights, faces, output, config)
     export(output, output / "mask.onnx", name=name or f"mask-mobilenetv2-{recipe}-{config.size}")
-    click.echo(f"next: maskwatch evaluate --model {output / 'mask.onnx'} --data {data[0]} --split test")
+    click.echo(f"next: {evaluation(output / 'mask.onnx', data[0], labels, splits)}")
+
+
+def evaluation(model: Path, data: Path, labels: Path | None, splits: Path | None) -> str:
+    """Return the command that judges a model on the test split that it was trained beside.
+
+    >>> evaluation(Path("run/mask.onnx"), Path("my faces"), None, Path("splits.csv"))
+    "maskwatch evaluate --model run/mask.onnx --data 'my faces' --splits splits.csv --split test"
+    """
+    corrected = [part for name, file in (("--labels", labels), ("--splits", splits)) if file for part in (name, file)]
+    command = ["maskwatch", "evaluate", "--model", model, "--data", data, *corrected, "--split", "test"]
+    return shlex.join(map(str, command))

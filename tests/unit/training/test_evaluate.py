@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -215,6 +216,26 @@ def test_pictures_that_belong_together_can_count_once(tmp_path: Path) -> None:
         for distinct in (True, False)
     ]
     assert names == [["far.png", "own.png"], ["far.png", "one.png", "two.png", "own.png"]]
+
+
+def test_the_splits_of_the_training_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    """A file of splits replaces the data's own, after labels that drop pictures, and its groups count."""
+    data = make_data(tmp_path, one="test", two="test", three="train", four="train")
+    splits, labels = tmp_path / "splits.csv", tmp_path / "labels.csv"
+    rows = [
+        f"{tmp_path.name},{name}.png,{split},{group}"
+        for name, split, group in (("one", "train", "a"), ("three", "test", "b"), ("four", "test", "b"))
+    ]
+    splits.write_text("\n".join(["data_set,file,split,group", *rows]))
+    labels.write_text("file,xmin,ymin,xmax,ymax,label\ntwo.png,,,,,drop\n")
+    question = Question(data, labels=labels, splits=splits)
+    assert [picture.name for picture in pick_pictures(question)[0]] == ["three.png", "four.png"]
+    assert [picture.name for picture in pick_pictures(replace(question, distinct=True))[0]] == ["three.png"]
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"image": "three.png", "faces": []}\n{"image": "four.png", "faces": []}\n')
+    arguments = ["--data", str(data), "--labels", str(labels), "--splits", str(splits), "--lines", str(lines), "--json"]
+    done = CliRunner().invoke(evaluate_command, arguments, catch_exceptions=False)
+    assert json.loads(done.stdout)["data"]["pictures"] == 2
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,24 @@ def test_splits_are_written_and_read_again(tmp_path: Path) -> None:
         apply_splits([make_picture(2)], tmp_path / "new" / "splits.csv")
 
 
+def test_two_data_sets_of_one_name_are_told_apart_or_refused(tmp_path: Path) -> None:
+    """Pictures that a file of splits would call the same are neither written nor read; other names may mix."""
+    one, other = (make_picture(0, split="train"), make_picture(0, split="test"))
+    elsewhere = replace(other, path=Path("elsewhere") / other.path)
+    with pytest.raises(ConfigError, match=r"would call both set/with_mask/0\.png; rename the folder"):
+        write_splits([one, elsewhere], tmp_path / "splits.csv")
+    assert not (tmp_path / "splits.csv").exists()
+    write_splits([one], tmp_path / "splits.csv")
+    with pytest.raises(ConfigError, match="would call both"):
+        apply_splits([one, elsewhere], tmp_path / "splits.csv")
+    (tmp_path / "splits.csv").write_text(f"{(tmp_path / 'splits.csv').read_text()}set,with_mask/0.png,test,\n")
+    with pytest.raises(ConfigError, match=r"splits\.csv:3: set/with_mask/0\.png stands in it twice"):
+        apply_splits([one], tmp_path / "splits.csv")
+    apart = replace(make_picture(1), path=Path("elsewhere") / make_picture(1).path)
+    write_splits([one, apart], tmp_path / "splits.csv")
+    assert len(apply_splits([one, apart], tmp_path / "splits.csv")) == 2
+
+
 def test_the_data_set_of_a_picture_is_its_folder() -> None:
     """However deep the picture lies in it."""
     assert data_set(make_picture(0)) == Path("set")
