@@ -28,6 +28,16 @@ LIST = "models.json"
 TOLERANCE = 0.01
 """By how much an agreed figure may be lower: a point, as the test split's intervals are wider than that."""
 
+COMPARABLE = (
+    ("data", "fingerprint"),
+    ("data", "split"),
+    ("data", "min_face_px"),
+    ("face", "sha256"),
+    ("settings", "path"),
+    ("settings", "face_score"),
+)
+"""What must be the same in two reports; reports of earlier versions may lack all but the data."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -103,27 +113,26 @@ def verify(file: Path) -> ModelContract:
 def compare(shipped: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[Difference]:
     """Return the agreed figures of two reports of `maskwatch evaluate --output` on the same data.
 
-    Raises ConfigError where the data, the split or the size of the faces differ.
+    A figure that neither has, such as one of badly worn masks where the data have none, is left out. Raises ConfigError
+    where the data, the split, the size of the faces, the face detector or its settings differ, and where only one of
+    the two has a figure.
     """
-    for field in ("fingerprint", "split", "min_face_px"):
-        ours, theirs = shipped["data"].get(field), candidate["data"].get(field)
-        if ours != theirs:
+    for part, field in COMPARABLE:
+        ours, theirs = shipped.get(part, {}), candidate.get(part, {})
+        if (part == "data" or (field in ours and field in theirs)) and ours.get(field) != theirs.get(field):
             raise ConfigError(
-                f"the reports are of different data: {field} is {ours!r} and {theirs!r}. "
-                "Evaluate both models with the same --data, --split and --min-face."
+                f"the reports cannot be compared: {part} {field} is {ours.get(field)!r} and {theirs.get(field)!r}. "
+                "Evaluate both models with the same --data, --split, --min-face, --face, --confidence and --stream."
             )
-    figures = sorted(set(shipped["agreed"]) & set(candidate["agreed"]))
-    return [
-        Difference(
-            name,
-            shipped["agreed"][name]["value"],
-            candidate["agreed"][name]["value"],
-            candidate["agreed"][name]["low"],
-            candidate["agreed"][name]["high"],
-            candidate["agreed"][name]["of"],
-        )
-        for name in figures
-    ]
+    differences = []
+    for name in sorted(set(shipped["agreed"]) & set(candidate["agreed"])):
+        before, now = shipped["agreed"][name], candidate["agreed"][name]
+        if before["value"] is None and now["value"] is None:
+            continue
+        if before["value"] is None or now["value"] is None:
+            raise ConfigError(f"only one of the reports has the figure {name!r}; evaluate both models anew")
+        differences.append(Difference(name, before["value"], now["value"], now["low"], now["high"], now["of"]))
+    return differences
 
 
 def promote(
