@@ -95,7 +95,7 @@ class Engine:
             runtime.preload_dlls()  # finds the CUDA libraries that pip installed; must precede the first session
         options = runtime.SessionOptions()
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.intra_op_num_threads = intra_op_threads or min(_processors(), MOST_THREADS)
+        options.intra_op_num_threads = intra_op_threads or min(processors(), MOST_THREADS)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # A spinning thread waits for work at full load: it would steal the processor from decoding.
@@ -158,6 +158,13 @@ def installed_runtimes() -> dict[str, str]:
     return found
 
 
+def processors() -> int:
+    """Return how many processors this process may use; all of the machine where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _run_padded(engine: Inference, part: Feed, sizes: Sequence[int]) -> dict[str, Array]:
     count = len(part)
     size = next(size for size in sizes if size >= count)
@@ -203,10 +210,3 @@ def _open_session(runtime: Any, model: Path, options: Any, candidates: list[str]
         if asked in {"auto", "cpu"}:
             raise ModelMismatch(f"{model}: onnxruntime cannot load it: {error}") from error
         raise Unsupported(f"{asked} was asked for and does not start: {error}. {HOW_TO_GET[asked]}.") from error
-
-
-def _processors() -> int:
-    """Return the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.engine import Engine
+from detector.engine import Engine, processors
 from detector.faces import Face, FaceFinder, overlaps, thin_out
 from detector.masks import MaskJudge, Thresholds, judge
 from maskwatch.domain import Detection, MaskState
@@ -203,7 +202,7 @@ def open_pipeline(
     With `glimpses` it also looks out for what only may be a face.
     Raises ModelMismatch for a model this version cannot use, Unsupported for a provider that is not there.
     """
-    threads = settings.threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
+    threads = settings.threads or max(1, processors() // settings.workers)
     faces = Engine(
         model=model_path(settings.face_model, FACE_MODEL), provider=settings.provider, intra_op_threads=threads
     )

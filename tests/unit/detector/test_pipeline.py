@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from detector.engine import processors
 from detector.faces import Face
 from detector.pipeline import GLIMPSE_SCORE, MAX_FACES, STILL_SIDES, open_pipeline, search_still
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
@@ -29,6 +31,15 @@ def test_looking_out_for_more_changes_no_judgement() -> None:
         assert face_score > GLIMPSE_SCORE
         assert bool(plain) is (face_score < 0.9)
         assert plain or sight.glimpses
+
+
+def test_models_open_where_nobody_tells_which_processors_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS: with the default settings the machine's processors are shared among the workers."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert processors() == 1
+    pipeline, *_ = open_pipeline(DetectorSettings(workers=4))
+    assert pipeline.detect([np.zeros((96, 160, 3), np.uint8)]) == [[]]
 
 
 def test_small_faces_in_a_large_photograph_are_found_and_all_are_judged() -> None:
