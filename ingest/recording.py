@@ -50,7 +50,11 @@ class Recording:
         self._container.mux(self._stream.encode(frame))
 
     def __enter__(self) -> Self:
-        """Nothing is open yet."""
+        """Make the folder; the file is not open yet. Raises ConfigError where there can be none."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self._path}: its folder cannot be made: {error.strerror}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,10 +66,11 @@ class Recording:
     def _open(self, image: Image) -> tuple[OutputContainer, VideoStream]:
         try:
             container = av.open(str(self._path), "w", options={"movflags": "+faststart"})
+            stream = container.add_stream("libx264", rate=_RATE, options={"crf": "21", "preset": "veryfast"})
+            stream.height, stream.width = image.shape[0] & ~1, image.shape[1] & ~1  # 4:2:0 needs even sides
+            stream.pix_fmt = "yuv420p"
+            stream.time_base = Fraction(1, _TICKS)
+            container.start_encoding()  # opens the file, which is otherwise left to the first packet
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise ConfigError(f"{self._path}: cannot be written as a video: {type(error).__name__}") from None
-        stream = container.add_stream("libx264", rate=_RATE, options={"crf": "21", "preset": "veryfast"})
-        stream.height, stream.width = image.shape[0] & ~1, image.shape[1] & ~1  # 4:2:0 needs even sides
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = Fraction(1, _TICKS)
         return container, stream

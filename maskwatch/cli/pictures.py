@@ -84,6 +84,7 @@ def image(
 ) -> None:
     """Find and judge the faces in pictures, draw them, and say what was seen."""
     files = _pictures(source)
+    _require_another(source, output)
     root = source if source.is_dir() else source.parent
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings, stills=True)
@@ -145,8 +146,17 @@ def _write(path: Path, picture: Image) -> None:
         raise ConfigError(f"{path}: is a folder; name the picture to write")
     if path.suffix.lower() not in PICTURES:
         raise ConfigError(f"{path}: not a picture's name; end it in one of {', '.join(sorted(PICTURES))}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_image(picture, path.suffix.lower()))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_image(picture, path.suffix.lower()))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be written: {error}") from None
+
+
+def _require_another(source: Path, output: Path | None) -> None:
+    """Raise ConfigError where what is written would replace what is read."""
+    if output is not None and source.exists() and output.exists() and source.samefile(output):
+        raise ConfigError(f"--output {output}: is what is read; name another, as it would be replaced")
 
 
 def _progress() -> Progress:
@@ -177,6 +187,7 @@ def video(
     from ingest.sources import make_capture
 
     camera = _camera(source)
+    _require_another(Path(source), output)
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings)
     stop, clock = Stop(), SystemClock()

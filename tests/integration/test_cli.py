@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -149,6 +150,33 @@ def test_a_video_is_annotated_and_summed_up(tmp_path: Path) -> None:
     assert summary["no_mask"] > 60
     written = cv2.VideoCapture(str(output))
     assert (written.get(cv2.CAP_PROP_FRAME_WIDTH), written.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (640, 480)
+
+
+def test_what_is_read_is_not_replaced(tmp_path: Path, astronaut: Image) -> None:
+    """--output that names the source itself, by whatever path, is refused, and the source stays."""
+    file, clip = tmp_path / "portrait.png", tmp_path / "clip.mp4"
+    cv2.imwrite(str(file), astronaut)
+    shutil.copy(CLIP, clip)
+    (tmp_path / "link.mp4").symlink_to(clip)
+    for arguments in (
+        ("video", "--source", clip, "--output", tmp_path / "link.mp4"),
+        ("image", "--image", file, "--output", file),
+        ("image", "--image", tmp_path, "--output", tmp_path),
+    ):
+        assert "is what is read; name another" in call(*arguments, code=2).stderr
+    assert clip.read_bytes() == CLIP.read_bytes()
+    assert np.array_equal(cv2.imread(str(file)), astronaut)
+
+
+def test_an_output_that_cannot_be_written_is_told(tmp_path: Path, astronaut: Image) -> None:
+    """A file stands where its folder would: one sentence, no traceback."""
+    file = tmp_path / "portrait.png"
+    cv2.imwrite(str(file), astronaut)
+    told = call("image", "--image", file, "--output", file / "drawn.png", code=2).stderr
+    assert "drawn.png: cannot be written" in told
+    told = call("video", "--source", CLIP, "--output", file / "drawn.mp4", code=2).stderr
+    assert "drawn.mp4: its folder cannot be made" in told
+    assert "Traceback" not in told
 
 
 def test_looking_where_nothing_ran_says_so(tmp_path: Path) -> None:
