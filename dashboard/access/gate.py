@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -105,8 +106,14 @@ class Gate:
         given = request.headers.get(WRITE_HEADER, "")
         if needs_token and not hmac.compare_digest(given.encode(), token.encode()):
             return _no(403, f"A change needs the header {WRITE_HEADER}, which the page itself knows.")
-        scope.setdefault("state", {}).update(visitor=visitor, write_token=token)
+        is_still_let_in = partial(self._is_still, visitor, request)
+        scope.setdefault("state", {}).update(visitor=visitor, write_token=token, is_still_let_in=is_still_let_in)
         return None
+
+    def _is_still(self, visitor: Visitor | None, request: Request) -> bool:
+        """Whether the same request would be let in now, as the same visitor; cheap: streams ask before each piece."""
+        settings = self._settings()
+        return not self._would_be_open(settings) and self._visitor(request, settings)[0] == visitor
 
     def _would_be_open(self, settings: DashboardSettings) -> bool:
         """Whether other machines reach the page and nobody has to log in: the users are gone, the socket is not."""
