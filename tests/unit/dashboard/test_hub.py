@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
 from dashboard.hub import Hub
-from maskwatch.contracts import PEOPLE_TABLE
+from maskwatch.contracts import CAMERAS_TABLE, PEOPLE_TABLE
 from maskwatch.domain import CameraState, EventState
 from maskwatch.reports import PeopleReport, people_to_json
 from tests.builders import NOW, make_event
@@ -112,6 +112,17 @@ def test_a_camera_that_is_not_reported_any_more_is_offline(page: Page) -> None:
     card = page.site.look().cards["door"]
     assert (card.state, card.since) == (CameraState.OFFLINE, page.clock.time() - 11)
     assert card.people is None
+
+
+def test_a_camera_that_no_ingest_has_is_offline(page: Page) -> None:
+    """A configured camera that is never reported is connecting for ten seconds, and offline after that."""
+    page.bus.remove(CAMERAS_TABLE, "gate")
+    assert page.site.look().cards["gate"].state is CameraState.CONNECTING
+    page.clock.advance(11)
+    card = page.site.look().cards["gate"]
+    assert (card.state, card.since) == (CameraState.OFFLINE, 0.0)
+    page.report("gate")
+    assert page.site.look().cards["gate"].state is CameraState.LIVE
 
 
 def test_people_are_shown_while_the_aggregator_speaks(page: Page) -> None:
