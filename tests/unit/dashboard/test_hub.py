@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
 from dashboard.hub import Hub
@@ -15,8 +17,6 @@ from maskwatch.reports import PeopleReport, people_to_json
 from tests.builders import NOW, make_event
 
 if TYPE_CHECKING:
-    import pytest
-
     from dashboard.hub import Listener
     from tests.page import Page
 
@@ -151,6 +151,33 @@ def test_an_absent_bus_is_said(page: Page) -> None:
 
     asyncio.run(_listen())
     assert page.client().get("/api/v1/cameras").status_code == 200
+
+
+@pytest.mark.parametrize("looks", [pytest.param(0, id="from the first look"), pytest.param(1, id="after a look")])
+def test_what_happens_while_the_bus_is_away_is_told_afterwards(page: Page, looks: int) -> None:
+    """Changes that were stored meanwhile come with the first look that succeeds: each once, and counted on the card."""
+
+    async def _listen() -> None:
+        hub = ByHand(page.site)
+        with hub.listen(HERE) as listener, hub.listen(HERE, after=0) as behind:
+            for _ in range(looks):
+                await hub.step()
+                listener.take()
+            page.bus.away = True
+            await hub.step()
+            page.store.commit(Step(events=[make_event()]))
+            await hub.step()
+            assert told(listener, "event") == told(behind, "event") == []
+            page.bus.away = False
+            for _ in range(2):
+                await hub.step()
+            parts, also = listener.take(), behind.take()
+            assert [each["event"] for each in parts].count("event") == 1
+            assert [each["event"] for each in also].count("event") == 1
+            (cards,) = [json.loads(each["data"]) for each in parts if each["event"] == "cards"]
+            assert [card["episodes"] for card in cards if card["id"] == "door"] == [1]
+
+    asyncio.run(_listen())
 
 
 def test_nobody_listening_costs_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
