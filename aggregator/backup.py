@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine
 
 from aggregator.database import FILE_NAME, require_known
-from aggregator.in_use import alone
+from aggregator.in_use import alone, leave_to_owner
 from maskwatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def back_up(data_dir: Path, file: Path) -> int:
 def restore(data_dir: Path, file: Path) -> str:
     """Put a copy in the place of the database, which nobody may use; returns the step of its tables.
 
-    An older one is brought up when the stack starts. Raises ConfigError for one that is broken, newer, or none of
-    ours, and while the database is in use; then everything is as it was.
+    An older one is brought up when the stack starts. Root leaves it to the owner of the data directory. Raises
+    ConfigError for one that is broken, newer, or none of ours, and while the database is in use; then everything is as
+    it was.
     """
     path = data_dir / FILE_NAME
     if not file.is_file():
@@ -55,9 +56,13 @@ def restore(data_dir: Path, file: Path) -> str:
         engine = create_engine(f"sqlite:///{fresh}")
         try:
             step = require_known(engine, str(file))
+            leave_to_owner(fresh)
         except ConfigError:
             fresh.unlink()
             raise
+        except OSError as error:
+            fresh.unlink()
+            raise ConfigError(f"{fresh}: cannot be given to the owner of {data_dir}: {error.strerror}") from None
         finally:
             engine.dispose()
         for left in ("-wal", "-shm"):  # what the old one had not written back would be taken for the new one's

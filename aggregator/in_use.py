@@ -25,6 +25,8 @@ class FileLock:
         """Open the file of the lock; raises OSError where there can be none."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self.close = weakref.finalize(self, os.close, self._descriptor)
+        with suppress(OSError):  # held all the same
+            leave_to_owner(path)
 
     def fileno(self) -> int:
         """Return what the system knows it by."""
@@ -48,6 +50,17 @@ def hold(path: Path) -> FileLock | None:
     if lock is not None:
         _take(lock, fcntl.LOCK_SH, path)
     return lock
+
+
+def leave_to_owner(path: Path) -> None:
+    """As root, give a file to the owner of its folder: the service's own account could not open it else.
+
+    Raises OSError where root may not do that. A link is not followed, as that owner may have put it there.
+    """
+    if os.geteuid() == 0:
+        folder, file = path.parent.stat(), path.lstat()
+        if (folder.st_uid, folder.st_gid) != (file.st_uid, file.st_gid):
+            os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)
 
 
 @contextmanager

@@ -63,6 +63,12 @@ class Readings:
             if ratio is not None:
                 self._set(name, ratio, camera)
 
+    def add_unheard(self, cameras: Mapping[str, float]) -> None:
+        """Read off cameras that were never reported; the values are the wall-clock times since which that is known."""
+        for camera, since in cameras.items():
+            is_gone = self._now - since > GONE_AFTER_S
+            self._add_state(camera, CameraState.OFFLINE if is_gone else CameraState.CONNECTING, since)
+
     def _add_moment(self, fold: Fold) -> None:
         """Read off what the newest picture shows: not in privacy mode `statistics`, where one person could be told."""
         view = fold.in_view_by_state()
@@ -159,15 +165,18 @@ class Readings:
         camera = report.camera_id
         is_gone = self._now - report.reported_at > GONE_AFTER_S
         shown = CameraState.OFFLINE if is_gone else report.state
-        for state in CameraState:
-            self._set("camera_state", state is shown, camera, state.value)
-        self._set("camera_state_since_seconds", report.reported_at if is_gone else report.since, camera)
+        self._add_state(camera, shown, report.reported_at if is_gone else report.since)
         self._set("camera_report_age_seconds", report.reported_at, camera)
         if report.last_frame_at > 0:
             self._set("camera_last_frame_age_seconds", report.last_frame_at, camera)
         self._set("camera_fps", 0.0 if is_gone else report.fps, camera)
         self._set("camera_source_fps", 0.0 if is_gone else report.source_fps, camera)
         self._set("camera_reconnects_total", report.reconnects, camera)
+
+    def _add_state(self, camera: str, shown: CameraState, since: float) -> None:
+        for state in CameraState:
+            self._set("camera_state", state is shown, camera, state.value)
+        self._set("camera_state_since_seconds", since, camera)
 
     def _add_account(self, fold: Fold) -> None:
         camera, balance = fold.camera_id, fold.state.ledger.balance(fold.camera_id)

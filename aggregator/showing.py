@@ -60,6 +60,7 @@ class Showing:
         self,
         folds: Mapping[str, Fold],
         reports: Mapping[str, CameraReport],
+        unheard: Mapping[str, float],
         workers: Mapping[str, WorkerReport],
         troubles: Iterable[Event],
         pictures: Mapping[tuple[str, str], int] | None,
@@ -72,6 +73,7 @@ class Showing:
         Args:
             folds: by camera.
             reports: the newest of each camera, as far as there are any.
+            unheard: configured cameras that were never reported, and the wall-clock time since which that is known.
             workers: all that report, by name.
             troubles: the service's own open events.
             pictures: episodes by camera and whether a picture was kept; None where the privacy mode keeps that back.
@@ -90,6 +92,7 @@ class Showing:
             self._bus.put(LEDGERS_TABLE, camera, ledger_to_json(fold.state.ledger.balance(camera)))
             in_view = dict(fold.in_view_by_state())
             self._bus.put(PEOPLE_TABLE, camera, people_to_json(PeopleReport(camera, self._clock.time(), in_view)))
+        readings.add_unheard(unheard)
         while self._left:
             self._bus.remove(LEDGERS_TABLE, self._left[-1])
             self._bus.remove(PEOPLE_TABLE, self._left[-1])
@@ -111,6 +114,7 @@ class Showing:
         self,
         folds: Mapping[str, Fold],
         reports: Mapping[str, CameraReport],
+        unheard: Mapping[str, float],
         *,
         stepped_at: float,
         bad_messages: int,
@@ -119,6 +123,7 @@ class Showing:
         readings = Readings(self._clock.time())
         for camera, fold in folds.items():
             readings.add_camera(fold, reports.get(camera))
+        readings.add_unheard(unheard)
         readings.add_bus(None)
         readings.add_self(stepped_at, bad_messages)
         readings.add_space(self._space)

@@ -110,6 +110,7 @@ class AggregatorWorker:
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
         self._absent_since: dict[str, float] = {}
+        self._unheard: dict[str, float] = {}  # configured and never reported, since when that is known
         self._logs = LogReader(bus=bus, clock=clock, heartbeat=heartbeat)
         self._showing = Showing(
             bus=bus,
@@ -175,6 +176,8 @@ class AggregatorWorker:
                 self._absent_since.pop(camera, None)
             else:
                 self._absent_since.setdefault(camera, now)
+        unheard = [each for each in self._settings.active if self._shard.owns(each) and each not in self._reports]
+        self._unheard = {camera: self._unheard.get(camera, self._clock.time()) for camera in unheard}
         self._looked_at = now
 
     def _heed_settings(self) -> None:
@@ -322,6 +325,7 @@ class AggregatorWorker:
         self._showing.show(
             self._folds,
             self._reports,
+            self._unheard,
             self._workers,
             self._health.open_events() if self._health is not None else [],
             None if keeps_back else self._pictures.counts,
@@ -336,7 +340,11 @@ class AggregatorWorker:
         self._looked_at = float("-inf")
         if isinstance(error, BusUnavailable):
             self._showing.show_alone(
-                self._folds, self._reports, stepped_at=self._stepped_at, bad_messages=self._logs.bad_messages
+                self._folds,
+                self._reports,
+                self._unheard,
+                stepped_at=self._stepped_at,
+                bad_messages=self._logs.bad_messages,
             )
         self._clock.sleep(AWAY_PAUSE_S)
 

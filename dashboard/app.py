@@ -26,8 +26,13 @@ STATIC = Path(__file__).parent / "static"
 ABOUT = "What maskwatch knows, for pages and programs. Send `Authorization: Bearer` and a token of `dashboard.tokens`."
 
 
-def make_app(parts: Parts) -> FastAPI:
-    """Return the application; its streams end when it shuts down."""
+def make_app(parts: Parts, *, is_local: bool) -> FastAPI:
+    """Return the application; its streams end when it shuts down.
+
+    Args:
+        parts: its collaborators.
+        is_local: whether only this machine can reach the socket it is served on.
+    """
 
     @asynccontextmanager
     async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +58,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(pages_tables.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(Transient, _away)
-    app.add_middleware(Gate, sessions=parts.sessions, settings=lambda: parts.site.settings.dashboard)
+    app.add_middleware(Gate, sessions=parts.sessions, settings=lambda: parts.site.settings.dashboard, is_local=is_local)
     return app
 
 

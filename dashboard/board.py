@@ -78,6 +78,7 @@ class Cards:
     def __init__(self) -> None:
         """Begin with none."""
         self._made: dict[str, tuple[dict[str, Any], CameraCard]] = {}
+        self._unheard: dict[str, float] = {}  # not reported, since when that is known
 
     def make(
         self,
@@ -95,21 +96,24 @@ class Cards:
         for each in open_events:
             if each.kind in ABOUT_PEOPLE:
                 episodes.setdefault(each.camera_id, []).append(each)
+        self._unheard = {name: self._unheard.get(name, now) for name in names if name not in reports}
         made: dict[str, tuple[dict[str, Any], CameraCard]] = {}
         for name in names:
-            said = _said(reports.get(name), people.get(name), episodes.get(name, []), now) | {"today": today.get(name)}
+            report = reports.get(name)
+            if report is None:
+                is_gone = now - self._unheard[name] > GONE_AFTER_S
+                said: dict[str, Any] = {"state": CameraState.OFFLINE if is_gone else CameraState.CONNECTING}
+            else:
+                said = _said(report, people.get(name), episodes.get(name, []), now)
+            said |= {"today": today.get(name)}
             before = self._made.get(name)
             made[name] = before if before and before[0] == said else (said, CameraCard(id=name, **said))
         self._made = made
         return {name: card for name, (_, card) in made.items()}
 
 
-def _said(
-    report: CameraReport | None, people: PeopleReport | None, episodes: list[Event], now: float
-) -> dict[str, Any]:
-    """Return what a card says, by its fields."""
-    if report is None:
-        return {"state": CameraState.CONNECTING}
+def _said(report: CameraReport, people: PeopleReport | None, episodes: list[Event], now: float) -> dict[str, Any]:
+    """Return what the card of a reported camera says, by its fields."""
     is_gone = now - report.reported_at > GONE_AFTER_S
     state = CameraState.OFFLINE if is_gone else report.state
     is_known = people is not None and now - people.reported_at < PEOPLE_LIMIT_S and state is CameraState.LIVE

@@ -137,29 +137,25 @@ class Hub:
     def _look(self, behind: Iterable[int]) -> tuple[Look, list[Told], dict[int, tuple[list[Told], int | None]]]:
         """Return the wall, what changed since the last look, and for each of the numbers what came after it.
 
-        Open events are looked up only after a change: nothing else opens or closes one.
+        Open events are looked up only after a change: nothing else opens or closes one. Nothing is noted as told before
+        the whole look has succeeded: raises BusUnavailable, and the next look finds the same changes.
         """
+        number, is_open = self._number, self._open
         try:
             store = self._site.store()
-            if self._number < 0:
-                self._number = store.last_number()
-            told = store.history_after(self._number, HISTORY_LIMIT)
+            if number < 0:
+                number = self._number = store.last_number()
+            told = store.history_after(number, HISTORY_LIMIT)
             if told:
-                self._number, self._open = told[-1].number, None
-            missed = {number: self._missed(store, number) for number in behind}
-            if self._open is None:
-                self._open = self._site.open_events()
+                number, is_open = told[-1].number, None
+            missed = {after: _missed(store, after, number) for after in behind}
+            if is_open is None:
+                is_open = self._site.open_events()
         except StoreUnavailable:
-            told, missed, self._open = [], {}, None
-        return self._site.look(self._open), told, missed
-
-    def _missed(self, store: Store, after: int) -> tuple[list[Told], int | None]:
-        """Return the changes after a number, and the number to go on from where that was not all of them."""
-        if after >= self._number:
-            return [], None
-        found = store.history_after(after, HISTORY_LIMIT)
-        is_all = len(found) < HISTORY_LIMIT or found[-1].number >= self._number
-        return [each for each in found if each.number <= self._number], None if is_all else found[-1].number
+            told, missed, number, is_open = [], {}, self._number, None
+        look = self._site.look(is_open)
+        self._number, self._open = number, is_open
+        return look, told, missed
 
     def _tell(self, listener: Listener, changed: Iterable[str], gone: set[str], told: list[Told]) -> None:
         seen = listener.visitor.may_see
@@ -179,3 +175,12 @@ class Hub:
         for listener in self._listeners:
             listener.beat = json.dumps({"at": at, "trouble": trouble})
             listener.woken.set()
+
+
+def _missed(store: Store, after: int, until: int) -> tuple[list[Told], int | None]:
+    """Return the changes after a number, and the number to go on from where that was not all of them."""
+    if after >= until:
+        return [], None
+    found = store.history_after(after, HISTORY_LIMIT)
+    is_all = len(found) < HISTORY_LIMIT or found[-1].number >= until
+    return [each for each in found if each.number <= until], None if is_all else found[-1].number

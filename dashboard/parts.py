@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import Depends, HTTPException, Request
 
 from dashboard.access.visitor import Visitor
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from dashboard.access.passwords import Door
     from dashboard.access.sessions import Sessions
     from dashboard.hub import Hub
     from dashboard.site import Site
     from dashboard.views import Views
+
+Piece = TypeVar("Piece")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,18 @@ def visitor_of(request: Request) -> Visitor:
     """Return who asks: the gate let them in."""
     visitor: Visitor = request.state.visitor
     return visitor
+
+
+async def while_let_in(request: Request, stream: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    """Pass a stream on until its caller would not be let in any more, or as somebody else.
+
+    A log-out, a removed user and cameras taken from somebody so end what is open, before the next piece is sent.
+    """
+    async with aclosing(stream):
+        async for piece in stream:
+            if not request.state.is_still_let_in():
+                return
+            yield piece
 
 
 def admin_of(request: Request) -> Visitor:

@@ -55,7 +55,8 @@ class PageServer:
             secret=installation_secret(secrets), clock=site.clock, settings=lambda: site.settings.dashboard
         )
         self.parts = Parts(site, Hub(site), Views(site.bus, site.clock), sessions, Door(site.clock))
-        self._server = _Server(_config(make_app(self.parts), settings), parts=self.parts)
+        app = make_app(self.parts, is_local=settings.is_local)
+        self._server = _Server(_config(app, settings), parts=self.parts)
         self._socket = _listen(settings)
         scheme = "https" if settings.tls.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

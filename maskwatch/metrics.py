@@ -66,7 +66,7 @@ METRICS = (
         "maskwatch_camera_state",
         Kind.GAUGE,
         "1 for the state the camera is in, 0 for the others: connecting, live, stalled, frozen, covered, offline. "
-        "A camera whose reports stopped for 10 s is shown as offline.",
+        "A camera whose reports stopped for 10 s, or that no ingest has reported for as long, is shown as offline.",
         (*CAMERA, "state"),
     ),
     Metric(

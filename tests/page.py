@@ -76,7 +76,7 @@ class Page:
         self.site = Site(bus=self.bus, open_store=lambda: self.store, clock=self.clock, watch=self.watch)
         sessions = Sessions(secret=b"k" * 32, clock=self.clock, settings=lambda: self.site.settings.dashboard)
         self.parts = Parts(self.site, Hub(self.site), Views(self.bus, self.clock), sessions, Door(self.clock))
-        self.app = make_app(self.parts)
+        self.app = make_app(self.parts, is_local=self.site.settings.dashboard.is_local)
         for camera in ("door", "gate"):
             self.report(camera)
 

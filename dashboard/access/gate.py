@@ -6,6 +6,8 @@ A plain ASGI middleware, as streams of pictures pass through it.
 from __future__ import annotations
 
 import hmac
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from dashboard.access.sessions import Sessions
     from maskwatch.settings_dashboard import DashboardSettings
+
+log = logging.getLogger(__name__)
 
 COOKIE = "maskwatch_session"
 WRITE_HEADER = "x-maskwatch-write"
@@ -52,11 +56,22 @@ ONLY_HTTPS = "max-age=86400"
 class Gate:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, sessions: Sessions, settings: Callable[[], DashboardSettings]) -> None:
-        """Take what tells visitors apart, and the settings as they are at each moment."""
+    def __init__(
+        self, app: ASGIApp, *, sessions: Sessions, settings: Callable[[], DashboardSettings], is_local: bool
+    ) -> None:
+        """Take what tells visitors apart, and the settings as they are at each moment.
+
+        Args:
+            app: what stands behind the gate.
+            sessions: reads cookies.
+            settings: users, tokens and cameras, which may change at any moment.
+            is_local: whether only this machine can reach the socket, which stays as it was at the start.
+        """
         self._app = app
         self._sessions = sessions
         self._settings = settings
+        self._is_local = is_local
+        self._is_shut = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
@@ -76,6 +91,8 @@ class Gate:
         """Return the answer to a request that does not pass; None, with the visitor noted, for one that does."""
         request = Request(scope)
         settings = self._settings()
+        if self._would_be_open(settings):
+            return _no(503, "Nobody would have to log in: restart the page, so that it listens where its settings say.")
         if not settings.asks_for_login and request.url.hostname not in HERE_NAMES:
             return _no(421, "This page answers to localhost alone: it asks for no login.")
         if _comes_from_elsewhere(request.headers, request.method):
@@ -89,8 +106,22 @@ class Gate:
         given = request.headers.get(WRITE_HEADER, "")
         if needs_token and not hmac.compare_digest(given.encode(), token.encode()):
             return _no(403, f"A change needs the header {WRITE_HEADER}, which the page itself knows.")
-        scope.setdefault("state", {}).update(visitor=visitor, write_token=token)
+        is_still_let_in = partial(self._is_still, visitor, request)
+        scope.setdefault("state", {}).update(visitor=visitor, write_token=token, is_still_let_in=is_still_let_in)
         return None
+
+    def _is_still(self, visitor: Visitor | None, request: Request) -> bool:
+        """Whether the same request would be let in now, as the same visitor; cheap: streams ask before each piece."""
+        settings = self._settings()
+        return not self._would_be_open(settings) and self._visitor(request, settings)[0] == visitor
+
+    def _would_be_open(self, settings: DashboardSettings) -> bool:
+        """Whether other machines reach the page and nobody has to log in: the users are gone, the socket is not."""
+        is_open = not (self._is_local or settings.asks_for_login)
+        if is_open and not self._is_shut:
+            log.error("nobody would have to log in, and other machines can reach the page: all is refused; restart it")
+        self._is_shut = is_open
+        return is_open
 
     def _visitor(self, request: Request, settings: DashboardSettings) -> tuple[Visitor | None, bool]:
         """Return who asks, and whether a browser says so by itself."""

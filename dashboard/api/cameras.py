@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from dashboard.board import CameraCard
-from dashboard.parts import Asked, Someone, must_see
+from dashboard.parts import Asked, Someone, must_see, while_let_in
 
 CAMERAS_AT_ONCE = 200
 PICTURE_WITHIN_S = 3.0
@@ -49,6 +49,7 @@ async def read_picture(camera_id: str, parts: Asked, visitor: Someone) -> Respon
 
 @router.get("/views", response_class=StreamingResponse, responses={200: {"content": {STREAM: {}}}, 404: {}, 409: {}})
 async def stream_views(
+    request: Request,
     parts: Asked,
     visitor: Someone,
     camera: Annotated[list[str], Query(min_length=1, max_length=CAMERAS_AT_ONCE)],
@@ -59,7 +60,7 @@ async def stream_views(
         _must_have(parts, visitor, name)
     every_s = 1 / parts.site.settings.dashboard.wall_fps if small else 0.0
     stream = parts.views.follow(camera, is_small=small, every_s=every_s)
-    return StreamingResponse(stream, media_type=STREAM, headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(while_let_in(request, stream), media_type=STREAM, headers={"X-Accel-Buffering": "no"})
 
 
 def _must_have(parts: Asked, visitor: Someone, camera_id: str) -> None:

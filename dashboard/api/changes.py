@@ -1,14 +1,14 @@
 """What happens, as it happens, for open pages: server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse
 
 from dashboard.access.visitor import Visitor
 from dashboard.hub import Hub
-from dashboard.parts import Asked, Someone
+from dashboard.parts import Asked, Someone, while_let_in
 
 router = APIRouter(tags=["changes"])
 
@@ -18,6 +18,7 @@ MOST = 2**63 - 1
 
 @router.get("/changes", response_class=EventSourceResponse)
 async def stream_changes(
+    request: Request,
     parts: Asked,
     visitor: Someone,
     after: Annotated[
@@ -27,10 +28,11 @@ async def stream_changes(
 ) -> EventSourceResponse:
     """Stream `cards` (cameras that changed), `gone`, `event` (an episode's new state) and `beat`, for open pages."""
     heard = int(last_event_id) if last_event_id.isdecimal() else None
-    return EventSourceResponse(_changes(parts.hub, visitor, after if heard is None else heard), ping=PING_S)
+    changes = _changes(parts.hub, visitor, after if heard is None else heard)
+    return EventSourceResponse(while_let_in(request, changes), ping=PING_S)
 
 
-async def _changes(hub: Hub, visitor: Visitor, after: int | None) -> AsyncIterator[dict[str, str]]:
+async def _changes(hub: Hub, visitor: Visitor, after: int | None) -> AsyncGenerator[dict[str, str]]:
     with hub.listen(visitor, after) as listener:
         while not hub.closed:
             for each in listener.take():

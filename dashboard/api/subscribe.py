@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse
 
 from aggregator.store import Told
 from dashboard.access.visitor import Visitor
-from dashboard.parts import Asked, Parts, Someone, must_see
+from dashboard.parts import Asked, Parts, Someone, must_see, while_let_in
 from maskwatch.cloudevents import event_to_cloudevent
 from maskwatch.domain import EventKind
 
@@ -21,6 +21,7 @@ router = APIRouter(tags=["events"])
 
 @router.get("/events/stream", response_class=EventSourceResponse, responses={404: {}})
 async def stream_events(
+    request: Request,
     parts: Asked,
     visitor: Someone,
     camera: Annotated[list[str] | None, Query(max_length=100)] = None,
@@ -31,7 +32,7 @@ async def stream_events(
     for name in camera or ():
         must_see(visitor, name)
     changes = follow(parts, visitor, frozenset(camera or ()), frozenset(kind or ()), last_event_id)
-    return EventSourceResponse(changes, ping=PING_S)
+    return EventSourceResponse(while_let_in(request, changes), ping=PING_S)
 
 
 async def follow(

@@ -4,10 +4,13 @@ export const start = JSON.parse(document.getElementById("start").textContent);
 export const t = start.texts;
 
 const SILENT_S = 14; // the server says something every five seconds
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
 let offset_s = start.now - Date.now() / 1000;
 let heard = performance.now();
 let lostSince = null;
 let trouble = "";
+let isShutOut = false; // the login is over
 
 // Seconds since 1970 by the server's clock: a phone's own clock may be wrong by minutes.
 export const now = () => Date.now() / 1000 + offset_s;
@@ -62,9 +65,19 @@ export function on(name, listener) {
 // Listen to the server while the page is visible; what was missed comes with the next connection.
 let source = null;
 let after = start.after; // number of the last change of an event that is known here
+let pause_ms = FIRST_PAUSE_MS;
 function listen() {
   if (source !== null || document.hidden) return;
-  source = new EventSource(after === null ? "/api/v1/changes" : `/api/v1/changes?after=${after}`);
+  const opened = (source = new EventSource(after === null ? "/api/v1/changes" : `/api/v1/changes?after=${after}`));
+  opened.addEventListener("open", () => {
+    pause_ms = FIRST_PAUSE_MS;
+    isShutOut = false;
+  });
+  opened.addEventListener("error", () => {
+    if (opened.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    setTimeout(() => listenAgain(opened), pause_ms);
+    pause_ms = Math.min(LONGEST_PAUSE_MS, 2 * pause_ms);
+  });
   for (const name of ["cards", "gone", "event", "beat"]) {
     source.addEventListener(name, (message) => {
       heard = performance.now();
@@ -80,6 +93,15 @@ function listen() {
   }
 }
 
+// A browser gives up for good on an answer such as a proxy's 502 while the page restarts; it does not say which it was.
+async function listenAgain(closed) {
+  const answer = await fetch("/api/v1/openapi.json", { method: "HEAD" }).catch(() => null);
+  if (source !== closed) return; // out of sight meanwhile
+  isShutOut = answer?.status === 401;
+  source = null;
+  listen();
+}
+
 export const isLost = () => lostSince !== null;
 
 function tick() {
@@ -91,7 +113,8 @@ function tick() {
   if (silent_s <= SILENT_S) lostSince = null;
   const box = document.getElementById("trouble");
   let said = "";
-  if (lostSince !== null) said = fill(t.site.lost, { time: timeText(lostSince) });
+  if (isShutOut) said = t.site.shut_out;
+  else if (lostSince !== null) said = fill(t.site.lost, { time: timeText(lostSince) });
   else if (trouble) said = t.site[`${trouble}_away`];
   if (box.textContent !== said) box.textContent = said;
   box.hidden = said === "";

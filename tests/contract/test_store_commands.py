@@ -136,6 +136,20 @@ def test_a_backup_brings_everything_back(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}, modes
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+def test_root_restores_for_the_account_of_the_service(tmp_path: Path) -> None:
+    """What root puts back, and the lock it makes for that, belong to whoever owns the data directory."""
+    data, file = tmp_path / "data", tmp_path / "copy.db"
+    open_store(data).close()
+    call("backup", str(file), "--data-dir", str(data))
+    for path in data.iterdir():
+        path.unlink()
+    os.chown(data, 10001, 10002)
+    call("restore", str(file), "--data-dir", str(data), "--yes")
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in data.iterdir()}
+    assert owners == {FILE_NAME: (10001, 10002), "maskwatch.lock": (10001, 10002)}
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -29,7 +29,7 @@ from maskwatch.contracts import (
     log_stream,
     record_to_fields,
 )
-from maskwatch.domain import CameraReport, EventKind
+from maskwatch.domain import CameraReport, CameraState, EventKind
 from maskwatch.errors import BadMessage, BusUnavailable, ConfigError, StoreUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.metrics import Metrics
@@ -256,6 +256,40 @@ def test_a_camera_removed_while_nobody_looked_is_retired_too(bench: Bench) -> No
     bench.start()
     bench.steps(12)
     assert told(bench.published()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+
+
+def test_a_camera_that_no_ingest_has_is_offline(bench: Bench) -> None:
+    """A configured camera that is never reported is shown by its shard: connecting at first, then offline."""
+    settings = Settings(cameras=tuple(CameraSettings(id=name, source="scripted:still") for name in ("door", "gate")))
+    owner = next(shard for shard in ("0/2", "1/2") if Shard.parse(shard).owns("gate"))
+    bench.start(settings=settings, shard=owner)
+
+    def _shown(camera: str) -> list[str]:
+        return [state for state in CameraState if bench.metric("camera_state", camera_id=camera, state=state) == 1]
+
+    bench.log(Scene().show(1, BARE).records)
+    bench.steps()
+    assert _shown("gate") == ["connecting"]
+    bench.steps(int(GONE_AFTER_S))
+    assert _shown("gate") == ["offline"]
+    assert bench.metric("camera_state_since_seconds", camera_id="gate") == NOW
+    bench.start(settings=settings, shard="1/2" if owner == "0/2" else "0/2")
+    bench.steps(int(GONE_AFTER_S))
+    assert _shown("gate") == []
+
+
+def test_a_camera_without_an_ingest_ages_while_the_bus_is_away(bench: Bench) -> None:
+    """What no ingest has reported goes offline without a bus too, and is live when it is reported after all."""
+    bench.start(settings=Settings(cameras=(CameraSettings(id="door", source="scripted:still"),)))
+    bench.steps()
+    bench.bus.away = True
+    bench.steps(int(GONE_AFTER_S))
+    assert bench.metric("camera_state", camera_id="door", state="offline") == 1
+    bench.bus.away = False
+    bench.log([make_camera_report(reported_at=bench.clock.time())])
+    bench.drain()
+    assert bench.metric("camera_state", camera_id="door", state="live") == 1
+    assert bench.metric("camera_state", camera_id="door", state="offline") == 0
 
 
 def test_shards_share_the_cameras(bench: Bench) -> None:

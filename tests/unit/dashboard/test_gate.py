@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from dashboard.access.gate import COOKIE
 from dashboard.access.passwords import FAILURES, WITHIN_S
-from tests.page import PASSWORD, TOKEN, write_token
+from maskwatch.settings_file import parse_settings
+from tests.page import CAMERAS, GUARDED, PASSWORD, TOKEN, page_in, serving, write_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.page import Page
 
@@ -21,6 +24,21 @@ def test_without_users_this_machine_gets_in_and_no_other_name(page: Page) -> Non
     assert page.client().get("/").status_code == 200
     assert page.client("127.0.0.1:8080").get("/api/v1/cameras").status_code == 200
     assert page.client("evil.example").get("/api/v1/cameras").status_code == 421
+
+
+def test_a_page_in_reach_of_others_does_not_open_when_its_users_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The address is the one of the start: without users all is refused until the restart, which is said once."""
+    guarded = GUARDED + "  host: 0.0.0.0\n  port: 0\n"
+    with page_in(tmp_path, guarded) as page, serving(page, tmp_path) as url:
+        page.watch.current = parse_settings(CAMERAS)
+        for path in ("", "api/v1/cameras", "login"):
+            answer = httpx.get(url + path, headers={"host": "localhost"})
+            assert (answer.status_code, "restart the page" in answer.json()["detail"]) == (503, True)
+        assert caplog.text.count("all is refused") == 1
+        page.watch.current = parse_settings(CAMERAS + guarded)
+        assert httpx.get(f"{url}login", headers={"host": "localhost"}).status_code == 200
 
 
 def test_a_stranger_is_sent_to_the_login(guarded: Page) -> None:

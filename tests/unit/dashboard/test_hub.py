@@ -6,17 +6,17 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from aggregator.store import Step
 from dashboard.access.visitor import HERE, Visitor
 from dashboard.hub import Hub
-from maskwatch.contracts import PEOPLE_TABLE
+from maskwatch.contracts import CAMERAS_TABLE, PEOPLE_TABLE
 from maskwatch.domain import CameraState, EventState
 from maskwatch.reports import PeopleReport, people_to_json
 from tests.builders import NOW, make_event
 
 if TYPE_CHECKING:
-    import pytest
-
     from dashboard.hub import Listener
     from tests.page import Page
 
@@ -114,6 +114,17 @@ def test_a_camera_that_is_not_reported_any_more_is_offline(page: Page) -> None:
     assert card.people is None
 
 
+def test_a_camera_that_no_ingest_has_is_offline(page: Page) -> None:
+    """A configured camera that is never reported is connecting for ten seconds, and offline after that."""
+    page.bus.remove(CAMERAS_TABLE, "gate")
+    assert page.site.look().cards["gate"].state is CameraState.CONNECTING
+    page.clock.advance(11)
+    card = page.site.look().cards["gate"]
+    assert (card.state, card.since) == (CameraState.OFFLINE, 0.0)
+    page.report("gate")
+    assert page.site.look().cards["gate"].state is CameraState.LIVE
+
+
 def test_people_are_shown_while_the_aggregator_speaks(page: Page) -> None:
     """Counts of people are shown while they are fresh, and not known afterwards."""
     report = PeopleReport("door", page.clock.time(), {"mask": 2})
@@ -140,6 +151,33 @@ def test_an_absent_bus_is_said(page: Page) -> None:
 
     asyncio.run(_listen())
     assert page.client().get("/api/v1/cameras").status_code == 200
+
+
+@pytest.mark.parametrize("looks", [pytest.param(0, id="from the first look"), pytest.param(1, id="after a look")])
+def test_what_happens_while_the_bus_is_away_is_told_afterwards(page: Page, looks: int) -> None:
+    """Changes that were stored meanwhile come with the first look that succeeds: each once, and counted on the card."""
+
+    async def _listen() -> None:
+        hub = ByHand(page.site)
+        with hub.listen(HERE) as listener, hub.listen(HERE, after=0) as behind:
+            for _ in range(looks):
+                await hub.step()
+                listener.take()
+            page.bus.away = True
+            await hub.step()
+            page.store.commit(Step(events=[make_event()]))
+            await hub.step()
+            assert told(listener, "event") == told(behind, "event") == []
+            page.bus.away = False
+            for _ in range(2):
+                await hub.step()
+            parts, also = listener.take(), behind.take()
+            assert [each["event"] for each in parts].count("event") == 1
+            assert [each["event"] for each in also].count("event") == 1
+            (cards,) = [json.loads(each["data"]) for each in parts if each["event"] == "cards"]
+            assert [card["episodes"] for card in cards if card["id"] == "door"] == [1]
+
+    asyncio.run(_listen())
 
 
 def test_nobody_listening_costs_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ SITES: dict[str, dict[str, Any]] = {
         "ingest": {"replicas": 3},
         "aggregator": {"replicas": 2},
         "detector": {"gpu": True, "nodeSelector": {"gpu": "yes"}, "scaling": {"kind": "keda", "max": 8}},
-        "dashboard": {"passwordHash": HASH, "ingress": {"enabled": True}},
+        "dashboard": {"passwordHash": HASH, "ingress": {"enabled": True}, "trustedProxies": ["10.244.0.0/16"]},
         "monitoring": {"serviceMonitor": True, "rules": True, "dashboards": True},
     },
     "outside": {
@@ -101,6 +101,7 @@ def test_lint_and_schema_of_values() -> None:
             {"detector": {"scaling": {"kind": "magic"}}},
             {"settings": {"bus": {"url": "redis://elsewhere"}}},
             {"postgresql": {"bundled": False}},
+            {"dashboard": {"trustedProxies": ["ingress-nginx"]}},
         ]
         for values in wrong:
             with pytest.raises(helm_python.HelmError):
@@ -144,6 +145,20 @@ def test_settings_are_read_by_the_code(site: str, tmp_path: Path) -> None:
         kind = "StatefulSet" if name == "aggregator" else "Deployment"
         assert [each["containerPort"] for each in container(site, kind, f"mw-{name}")["ports"]] == [port]
         assert found(site, "Service", f"mw-{name}")["spec"]["ports"][0]["port"] == port
+
+
+def test_the_page_believes_the_proxies_that_are_named() -> None:
+    """What is named reaches the page's settings and restarts it; an ingress that nobody named is said in the notes."""
+    proxies = ["10.244.0.0/16", "fd00::/8"]
+    page: dict[str, Any] = {"passwordHash": HASH, "ingress": {"enabled": True}}
+    with helm_python.Chart.load(str(CHART)) as chart:
+        for named in (proxies, []):
+            files = chart.render(SITES["least"] | {"dashboard": page | {"trustedProxies": named}}, name="mw")
+            texts = {name.rpartition("/")[2]: text for name, text in files.items()}
+            settings = yaml.safe_load(yaml.safe_load(texts["settings.yaml"])["data"]["cameras.yaml"])
+            assert settings["dashboard"].get("trusted_proxies", []) == named
+            assert ("dashboard.trustedProxies" in texts["NOTES.txt"]) != bool(named)
+            assert (" ".join(proxies) in texts["roles.yaml"]) == bool(named)
 
 
 def test_a_pods_ordinal_is_its_shard() -> None:
