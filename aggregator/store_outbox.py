@@ -25,7 +25,7 @@ from maskwatch.contracts import event_from_json, event_to_json
 from maskwatch.domain import EventKind, EventState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Select
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from aggregator.database import Database
 
 TEST = "test"
+
+PAGE = 2000
+"""Rows read at a time: many may wait while a cooldown lasts."""
 
 
 class DeliveryState(enum.StrEnum):
@@ -108,14 +111,21 @@ class Outbox:
         """Take the store's database, whose tables are of this version."""
         self._database = database
 
-    def waiting(self, subscriptions: Collection[str], limit: int = 2000) -> dict[str, list[OutboxRow]]:
-        """Return the rows that are in no delivery yet, by subscription, oldest first."""
+    def waiting(self, subscriptions: Collection[str], page: int = PAGE) -> Iterator[dict[str, list[OutboxRow]]]:
+        """Yield all rows that are in no delivery yet, page by page, by subscription, oldest first."""
         wanted = select(outbox).where(outbox.c.delivery.is_(None), outbox.c.subscription.in_(subscriptions))
-        found: dict[str, list[OutboxRow]] = {}
-        with self._database.reading() as connection:
-            for row in connection.execute(wanted.order_by(outbox.c.number).limit(limit)):
+        number, count = 0, page
+        while count == page:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    wanted.where(outbox.c.number > number).order_by(outbox.c.number).limit(page)
+                ).all()
+            found: dict[str, list[OutboxRow]] = {}
+            for row in rows:
                 found.setdefault(row.subscription, []).append(_row(row))
-        return found
+                number = row.number
+            count = len(rows)
+            yield found
 
     def cooldowns(self, subscription: str, since: float) -> dict[Group, Cooldown]:
         """Return the newest calling delivery of each camera and kind since a wall-clock time."""
@@ -132,16 +142,19 @@ class Outbox:
             for (camera, kind), row in newest.items()
         }
 
-    def told(self, subscription: str, events: Collection[str]) -> set[str]:
-        """Return those of the events whose opening is in a delivery of the subscription."""
-        wanted = select(outbox.c.event_id).where(
+    def openings(self, subscription: str, events: Collection[str]) -> tuple[set[str], set[str]]:
+        """Return those of the events whose opening is in a delivery of the subscription, and those for which it waits.
+
+        It may wait on another page than the events' later changes.
+        """
+        wanted = select(outbox.c.event_id, outbox.c.delivery).where(
             outbox.c.subscription == subscription,
             outbox.c.event_id.in_(events),
             outbox.c.state == EventState.OPENED.value,
-            outbox.c.delivery != "",
         )
         with self._database.reading() as connection:
-            return set(connection.scalars(wanted))
+            rows = connection.execute(wanted).all()
+        return {row.event_id for row in rows if row.delivery}, {row.event_id for row in rows if row.delivery is None}
 
     def plan(self, made: Iterable[Delivery], needless: Iterable[OutboxRow]) -> None:
         """Store deliveries together with which rows they hold; needless rows are done with."""

@@ -25,9 +25,10 @@ from maskwatch.reports import ChannelReport, channel_to_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from aggregator.alerts.channel import Pictures
+    from aggregator.alerts.plan import Cooldown, Group
     from aggregator.alerts.sink import Sink
     from aggregator.store_outbox import Outbox
     from maskwatch.bus import Bus
@@ -194,17 +195,23 @@ class Dispatcher:
     def _plan(self) -> set[str]:
         """Make deliveries of rows that wait, where no cooldown holds them back; returns who has something due."""
         now = self._clock.time()
-        for name, rows in self._outbox.waiting(self._channels).items():
-            cooldown_s = seconds(self._channels[name].subscription.cooldown)
-            made = plan(
-                rows,
-                cooldown_s=cooldown_s,
-                cooldowns=self._outbox.cooldowns(name, now - LONGEST_COOLDOWN_S) if cooldown_s else {},
-                told=self._outbox.told(name, {row.event.id for row in rows}),
-                now=now,
-            )
-            if made.deliveries or made.needless:
-                self._outbox.plan(made.deliveries, made.needless)
+        cooldowns: dict[str, Mapping[Group, Cooldown]] = {}  # as they are before the first page: one decision for all
+        for page in self._outbox.waiting(self._channels):
+            for name, rows in page.items():
+                cooldown_s = seconds(self._channels[name].subscription.cooldown)
+                if cooldown_s and name not in cooldowns:
+                    cooldowns[name] = self._outbox.cooldowns(name, now - LONGEST_COOLDOWN_S)
+                told, gathered = self._outbox.openings(name, {row.event.id for row in rows})
+                made = plan(
+                    rows,
+                    cooldown_s=cooldown_s,
+                    cooldowns=cooldowns.get(name, {}),
+                    told=told,
+                    gathered=gathered,
+                    now=now,
+                )
+                if made.deliveries or made.needless:
+                    self._outbox.plan(made.deliveries, made.needless)
         return self._outbox.due(now)
 
     def _set_to_work(self, due: set[str]) -> None:

@@ -49,7 +49,7 @@ class Plan:
     """What becomes of waiting rows; those not named wait on."""
 
     deliveries: tuple[Delivery, ...]
-    needless: tuple[OutboxRow, ...]  # the end of something that was never told
+    needless: tuple[OutboxRow, ...]  # the end of something that was never told, or made up for by a later row
 
 
 def plan(
@@ -58,30 +58,40 @@ def plan(
     cooldown_s: float,
     cooldowns: Mapping[Group, Cooldown],
     told: Collection[str],
+    gathered: Collection[str] = (),
     now: float,
 ) -> Plan:
-    """Decide over all rows of one subscription that are in no delivery yet.
+    """Decide over rows of one subscription that are in no delivery yet: all, or a page of them.
 
     Args:
         waiting: in the order in which they came.
         cooldown_s: of the subscription.
         cooldowns: the last call of each group.
         told: events whose opening is in a delivery already.
+        gathered: events whose opening waits, here or on another page.
         now: wall clock.
     """
-    opening = {row.event.id for row in waiting if row.event.state is EventState.OPENED} | set(told)
-    needless = tuple(row for row in waiting if row.event.id not in opening)
+    opening = {row.event.id for row in waiting if row.event.state is EventState.OPENED} | {*told, *gathered}
+    needless = [row for row in waiting if row.event.id not in opening]
     wanted = [row for row in waiting if row.event.id in opening]
     if not cooldown_s:
-        return Plan(tuple(_delivery([row], now) for row in wanted), needless)
+        return Plan(tuple(_delivery([row], now) for row in wanted), tuple(needless))
+    newest = {row.event.id: row for row in wanted}
+    outdated = {row.key for row in wanted if _is_outdated(row, newest[row.event.id])}
+    needless += [row for row in wanted if row.key in outdated]
     deliveries: list[Delivery] = []
-    for group, rows in _grouped(wanted):
+    for group, rows in _grouped(row for row in wanted if row.key not in outdated):
         last = cooldowns.get(group)
         is_over = last is None or now - last.began_at >= cooldown_s or now < last.began_at  # the clock was set back
         due = rows if is_over else [row for row in rows if _is_the_end_of(row, last)]
         if due:
             deliveries.append(_delivery(due, now))
-    return Plan(tuple(deliveries), needless)
+    return Plan(tuple(deliveries), tuple(needless))
+
+
+def _is_outdated(row: OutboxRow, newest: OutboxRow) -> bool:
+    """Whether a later row makes up for an update: of what is gathered only the newest state is told."""
+    return row.event.state is EventState.UPDATED and row.key != newest.key
 
 
 def _grouped(rows: Iterable[OutboxRow]) -> Iterator[tuple[Group, list[OutboxRow]]]:

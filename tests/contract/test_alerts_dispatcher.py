@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 from aggregator.alerts.sink import NotDelivered, Refused
-from aggregator.store_outbox import DeliveryState
+from aggregator.store_outbox import PAGE, DeliveryState
 from maskwatch.domain import EventKind
 from maskwatch.settings import Settings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
@@ -170,6 +171,41 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path, store_url: str) -> 
         assert desk.titles() == ["No mask at door", "3 people without a mask at door in 2 min"]
         await desk.step(after_s=300)
         assert len(desk.titles()) == 2
+
+    desk.play(_story())
+
+
+def test_what_one_cooldown_holds_back_delays_no_other(tmp_path: Path, store_url: str) -> None:
+    """However much one subscription gathers, alerts of others and of its own other cameras go out at once."""
+    weekly, guard = make_subscription("weekly", cooldown="24h"), make_subscription("guard", cameras=["gate"])
+    desk = Desk(tmp_path, weekly, guard, url=store_url)
+
+    async def _story() -> None:
+        desk.happen(opened(0))
+        await desk.step()
+        desk.happen(*(opened(number) for number in range(1, PAGE + 2)), opened(PAGE + 2, camera_id="gate"))
+        await desk.step(after_s=1)
+        assert desk.titles("weekly") == ["No mask at door", "No mask at gate"]
+        assert desk.titles("guard") == ["No mask at gate"]
+
+    desk.play(_story())
+
+
+def test_an_end_finds_its_beginning_however_much_waits_between(tmp_path: Path, store_url: str) -> None:
+    """What ended while a cooldown lasts is told as over, though thousands of changes lie between both."""
+    desk = Desk(tmp_path, make_subscription(cooldown="1h"), url=store_url)
+
+    async def _story() -> None:
+        first, *rest = (opened(number) for number in range(1, PAGE + 2))
+        desk.happen(opened(0))
+        await desk.step()
+        desk.happen(first, *rest, closed(first))
+        await desk.step(after_s=1)
+        await desk.step(after_s=3600)
+        said = [json.loads(notice.body)["data"] for notice in desk.sinks["desk"].taken[1:]]
+        assert [(each["count"], each["open"]) for each in said] == [(PAGE, PAGE), (2, 1)]
+        await desk.step(after_s=1)
+        assert desk.reports()["desk"].queue == 0
 
     desk.play(_story())
 

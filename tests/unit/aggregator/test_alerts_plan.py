@@ -89,10 +89,14 @@ def test_statistics_tell_of_no_person() -> None:
 
 
 def planned(
-    *events: Event, cooldown_s: float = 120.0, last: tuple[float, str] | None = None, now: float = NOW + 60
+    *events: Event,
+    cooldown_s: float = 120.0,
+    last: tuple[float, str] | None = None,
+    now: float = NOW + 60,
+    **changes: Any,
 ) -> Plan:
     """Plan changes of one subscription; `last` is when the door's cooldown began, and the event it told of."""
-    rows = route(events, [make_subscription()], "UTC")
+    rows = route(events, [make_subscription(**changes)], "UTC")
     kind = events[0].kind
     cooldowns = {("door", kind): Cooldown(last[0], frozenset({last[1]}))} if last else {}
     told = {last[1]} if last else set()
@@ -142,6 +146,25 @@ def test_an_end_without_beginning_is_needless() -> None:
     found = planned(closed(opened(1)), cooldown_s=0)
     assert found.deliveries == ()
     assert [row.event.id for row in found.needless] == ["event-1"]
+
+
+def test_of_gathered_updates_the_newest_is_kept() -> None:
+    """Updates that a later change makes up for do not wait with it; without a cooldown each is told."""
+    later = opened(10)
+    updates = [replace(later, state=EventState.UPDATED, updated_at=NOW + number) for number in (13, 23)]
+    changes = (later, *updates)
+    found = planned(*changes, last=(NOW, "event-1"), updates=True)
+    assert [row.event for row in found.needless] == updates[:1]
+    assert ids(planned(*changes, now=NOW + 130, updates=True).deliveries) == [["event-10 opened", "event-10 updated"]]
+    assert len(planned(*changes, cooldown_s=0, updates=True).deliveries) == 3
+
+
+def test_an_opening_may_wait_on_another_page() -> None:
+    """An end whose opening waits elsewhere is not needless: it is gathered as well."""
+    rows = route([closed(opened(1))], [make_subscription()], "UTC")
+    cooldowns = {("door", EventKind.NO_MASK): Cooldown(NOW, frozenset({"event-0"}))}
+    found = plan(rows, cooldown_s=120, cooldowns=cooldowns, told=(), gathered={"event-1"}, now=NOW + 60)
+    assert (found.deliveries, found.needless) == ((), ())
 
 
 def test_a_clock_set_back_holds_nothing_back() -> None:
