@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, exists, or_, select
 
-from aggregator.store_outbox import TEST
+from aggregator.store_outbox import LONGEST_COOLDOWN_S, TEST
 from aggregator.tables import deliveries, events, history, marks, minutes, outbox, pictures
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import EVENTS, event_from_fields
@@ -116,6 +116,30 @@ def _of_alert(table: Table, span: Span) -> ColumnElement[bool]:
     return or_(_of_event(table, span), table.c.delivery.in_(messages))
 
 
+def _done(table: Table, before: float) -> ColumnElement[bool]:
+    """Messages that were sent or discarded before a time and whose events are over, for the subscriber too.
+
+    As long as one of them is open, or a change of it waits, the message is the memory that its opening was told.
+    """
+    told, later = outbox.alias(), outbox.alias()
+    of_it = told.c.delivery == table.c.key
+    is_open = exists().where(of_it, events.c.id == told.c.event_id, events.c.closed_at.is_(None))
+    waits = exists().where(
+        of_it,
+        later.c.event_id == told.c.event_id,
+        later.c.subscription == table.c.subscription,
+        later.c.delivery.is_(None),
+    )
+    return and_(table.c.done_at < before, table.c.state.in_(("sent", "discarded")), ~is_open, ~waits)
+
+
+def _may_cool_down(table: Table) -> ColumnElement[bool]:
+    """The last alerts of their kind and camera, from which a cooldown is counted."""
+    later = deliveries.alias()
+    group = and_(*(later.c[name] == table.c[name] for name in ("subscription", "camera_id", "kind")))
+    return and_(table.c.calls, ~exists().where(group, later.c.calls, later.c.number > table.c.number))
+
+
 def _never(table: Table, _span: Span) -> ColumnElement[bool]:
     """No row: another kind erases them."""
     return table.c.key.is_(None)
@@ -126,8 +150,17 @@ KINDS = (
         name="alerts",
         kept_s=lambda settings: 3600.0 * settings.alerts_hours,
         tables=(outbox, deliveries),
-        is_due=lambda table, before: and_(table.c.done_at < before, table.c.state.in_(("sent", "discarded"))),
+        is_due=lambda table, before: and_(_done(table, before), ~_may_cool_down(table)),
         is_in=_of_alert,
+        key="key",
+        link="delivery",
+    ),
+    Kind(
+        name="last_alerts",
+        kept_s=lambda settings: max(LONGEST_COOLDOWN_S, 3600.0 * settings.alerts_hours),
+        tables=(outbox, deliveries),
+        is_due=_done,
+        is_in=_never,
         key="key",
         link="delivery",
     ),

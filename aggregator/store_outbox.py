@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator.alerts.plan import Cooldown, Delivery
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from aggregator.database import Database
 
 TEST = "test"
+
+LONGEST_COOLDOWN_S = 24 * 3600.0
+"""The longest `cooldown` of a subscription."""
 
 PAGE = 2000
 """Rows read at a time: many may wait while a cooldown lasts."""
@@ -278,15 +281,6 @@ class Outbox:
         known = {} if row is None else {name: value for name, value in row._mapping.items() if name != "subscription"}  # noqa: SLF001
         since = min((each for each in oldest if each is not None), default=None)
         return ChannelCounts(**known, queue=sum(lengths), oldest_at=since, dead_letters=letters)
-
-    def forget(self, before: float) -> int:
-        """Delete what was done with before a wall-clock time, dead letters excepted; returns how many deliveries."""
-        over = deliveries.c.done_at < before, deliveries.c.state.in_(("sent", "discarded"))
-        with self._database.writing() as connection:
-            keys = select(deliveries.c.key).where(*over)
-            connection.execute(delete(outbox).where(outbox.c.delivery.in_(keys)))
-            connection.execute(delete(outbox).where(outbox.c.delivery == "", outbox.c.at < before))
-            return connection.execute(delete(deliveries).where(*over)).rowcount
 
     def _change(self, keys: Sequence[str], to: DeliveryState, **values: Any) -> int:
         which = deliveries.c.key.in_(keys), deliveries.c.state == DeliveryState.DEAD.value

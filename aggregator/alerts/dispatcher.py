@@ -17,6 +17,7 @@ from aggregator.alerts.channel import Channel
 from aggregator.alerts.plan import plan
 from aggregator.alerts.routing import PERSONAL
 from aggregator.alerts.sink import CameraStanding
+from aggregator.store_outbox import LONGEST_COOLDOWN_S
 from maskwatch.contracts import CHANNELS_TABLE
 from maskwatch.domain import EventState
 from maskwatch.duration import seconds
@@ -42,11 +43,6 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.2
 EVERY_S = 1.0
-FORGET_EVERY_S = 600.0
-KEEP_S = 7 * 24 * 3600.0
-"""How long is remembered what was told: longer than any cooldown and all but endless episodes."""
-
-LONGEST_COOLDOWN_S = 24 * 3600.0
 LEAVE_WITHIN_S = 1.5
 THREADS = 64
 
@@ -96,7 +92,7 @@ class Dispatcher:
         self._channels: dict[str, Channel] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._looked_at = self._forgot_at = float("-inf")
+        self._looked_at = float("-inf")
         self._away = ""
         self._settle_channels()
 
@@ -237,9 +233,6 @@ class Dispatcher:
                 channel.standings = self._standings(channel.subscription, found)
                 due.add(channel.subscription.name)
         await asyncio.to_thread(self._report)
-        if now - self._forgot_at >= FORGET_EVERY_S:
-            self._forgot_at = now
-            await asyncio.to_thread(self._outbox.forget, self._clock.time() - KEEP_S)
 
     def _standings(self, subscription: SubscriptionSettings, found: Iterable[Event]) -> list[CameraStanding]:
         still_open = Counter((event.camera_id, event.kind) for event in found if event.state is not EventState.CLOSED)
