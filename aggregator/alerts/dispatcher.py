@@ -194,7 +194,8 @@ class Dispatcher:
         cooldowns: dict[str, Mapping[Group, Cooldown]] = {}  # as they are before the first page: one decision for all
         for page in self._outbox.waiting(self._channels):
             for name, rows in page.items():
-                cooldown_s = seconds(self._channels[name].subscription.cooldown)
+                subscription = self._channels[name].subscription
+                cooldown_s = seconds(subscription.cooldown)
                 if cooldown_s and name not in cooldowns:
                     cooldowns[name] = self._outbox.cooldowns(name, now - LONGEST_COOLDOWN_S)
                 told, gathered = self._outbox.openings(name, {row.event.id for row in rows})
@@ -202,6 +203,7 @@ class Dispatcher:
                     rows,
                     cooldown_s=cooldown_s,
                     cooldowns=cooldowns.get(name, {}),
+                    cleared=subscription.cleared,
                     told=told,
                     gathered=gathered,
                     now=now,

@@ -168,12 +168,13 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path, store_url: str) -> 
         desk.happen(opened(0))
         await desk.step()
         for number in (20, 40, 60):
-            desk.happen(opened(number))
+            desk.happen(opened(number), closed(opened(number)))
             await desk.step(after_s=20)
         assert desk.titles() == ["No mask at door"]
-        assert desk.reports()["desk"].queue == 3
+        assert desk.reports()["desk"].queue == 6
         await desk.step(after_s=60)
         assert desk.titles() == ["No mask at door", "3 people without a mask at door in 2 min"]
+        assert desk.sinks["desk"].taken[-1].text.startswith("all over")
         await desk.step(after_s=300)
         assert len(desk.titles()) == 2
 
