@@ -19,6 +19,8 @@ from tests.builders import NOW
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 DAY_S = 24 * 3600.0
 
 
@@ -257,6 +259,26 @@ def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path, sto
         assert report.last_error == "no answer within 100ms"
         assert report.failing
         assert report.last_success_at is None
+
+    desk.play(_story())
+
+
+def test_what_nobody_thought_of_ends_nobody_else(
+    tmp_path: Path, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sink that fails in a way of its own has a failed attempt, told without what may be secret; others go on."""
+    desk = Desk(tmp_path, make_subscription("odd"), make_subscription("guard"), url=store_url)
+
+    async def _story() -> None:
+        desk.sinks["odd"].failures = [LookupError("T0KEN")]
+        desk.happen(opened(1))
+        await desk.step()
+        assert desk.titles("guard") == ["No mask at door"]
+        await desk.step(after_s=1.5)
+        assert desk.titles("odd") == ["No mask at door"]
+        assert "not delivered: unexpected LookupError in aggregator.alerts.sink_memory:" in caplog.text
+        assert "unexpected LookupError" in desk.reports()["odd"].last_error
+        assert "T0KEN" not in caplog.text
 
     desk.play(_story())
 
