@@ -38,12 +38,16 @@ class Totals:
 
 @dataclass(slots=True)
 class Held:
-    """What one camera counted and nobody has seen yet, and what was let through last."""
+    """What one camera counted and nobody has seen yet, and what was let through last.
+
+    Ends are minutes since 1970 and no numbers of intervals, whose length may be changed while one runs. Earlier states,
+    which hold such numbers, are read without them: what they counted waits for the end of the interval that runs then.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
-    interval: int | None = None  # the running one, numbered from 1970
+    ends: int | None = None  # when the running interval is over
     told: dict[str, int] = field(default_factory=dict)  # the last counts let through
-    told_in: int | None = None  # the interval in which they were
+    shown_until: int | None = None  # when the interval is over that followed
 
     def pass_on(self, minutes: Minutes, totals: Totals, at: float | None, settings: PrivacySettings) -> None:
         """Put what may be seen, once an interval is over, into its last minute and into the totals.
@@ -54,15 +58,14 @@ class Held:
             at: picture time, None before the first picture.
             settings: the length of an interval, and how many people are enough. Fewer wait for the next interval.
         """
-        now = None if at is None else int(at // 60) // settings.interval_minutes
-        over, self.interval = self.interval, now
-        if now is None or over is None or now <= over:
+        ended, self.ends = self.ends, None if at is None else _end(at, settings)
+        if at is None or ended is None or at < 60 * ended:
             return
         people = sum(count for what, count in self.counts.items() if what.startswith(PEOPLE))
         if people < settings.least_people:
             return
-        self.told, self.told_in, self.counts = self.counts, now, {}
-        minutes.setdefault((over + 1) * settings.interval_minutes - 1, Counter()).update(self.told)
+        self.told, self.shown_until, self.counts = self.counts, self.ends, {}
+        minutes.setdefault(ended - 1, Counter()).update(self.told)
         for name, count in self.told.items():
             what, _, state = name.partition("_")
             if what in {"faces", "people"}:
@@ -70,10 +73,15 @@ class Held:
 
     def shown(self, at: float, settings: PrivacySettings) -> Counter[str]:
         """Return the people by state that were let through for the interval that ended last; empty if none were."""
-        if self.told_in != int(at // 60) // settings.interval_minutes:
+        if self.shown_until != _end(at, settings):
             return Counter()
         people = {what: count for what, count in self.told.items() if what.startswith(PEOPLE)}
         return Counter({what.removeprefix(PEOPLE): count for what, count in people.items()})
+
+
+def _end(at: float, settings: PrivacySettings) -> int:
+    """Return the minute since 1970 at which the interval around a picture time is over."""
+    return (int(at // 60) // settings.interval_minutes + 1) * settings.interval_minutes
 
 
 def add(counts: dict[str, int], key: str, amount: int = 1) -> None:

@@ -102,13 +102,19 @@ class PipelineHealth:
     """Turns vitals into events; what it holds beside open events is only how long things have lasted."""
 
     def __init__(self, *, shard: str, open_events: Iterable[Event] = ()) -> None:
-        """Continue the open events that are this shard's own."""
+        """Continue open events: those of its own, and what a shard left that is none any more.
+
+        Of two about the same trouble one is continued, its own if there is one, the other closed at the next look.
+        """
         self._shard = shard
         self._open: dict[Trouble, Event] = {}
-        for event in open_events:
-            for trouble in Trouble:
-                if event.id == _id(shard, trouble, event.started_at):
-                    self._open[trouble] = event
+        self._surplus: list[Event] = []
+        for event in sorted(open_events, key=lambda each: not tells_of(each, shard)):
+            trouble = next((each for each in Trouble if each == event.reason), None)
+            if trouble is None or trouble in self._open:
+                self._surplus.append(event)
+            else:
+                self._open[trouble] = event
         self._lasting = {trouble: _Lasting() for trouble in Trouble}
         self._before: dict[str, LedgerReport] = {}
         self._lately: deque[tuple[float, int, int, int]] = deque()  # when, frames captured, dropped, lost since before
@@ -120,7 +126,8 @@ class PipelineHealth:
     def look(self, vitals: Vitals) -> list[Event]:
         """Return what changed."""
         self._take_in(vitals)
-        told = []
+        told = [close(event, RECOVERED, vitals.at, vitals.at) for event in self._surplus]
+        self._surplus.clear()
         for trouble in Trouble:
             bad = self._is_bad(trouble, vitals)
             if bad is not None and (event := self._decide(trouble, vitals.at, bad=bad)):

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, exists, or_, select
 
-from aggregator.store_outbox import TEST
+from aggregator.store_outbox import LONGEST_COOLDOWN_S, TEST
 from aggregator.tables import deliveries, events, history, marks, minutes, outbox, pictures
 from maskwatch.bus import BEGINNING
-from maskwatch.contracts import EVENTS, event_from_fields
+from maskwatch.contracts import EVENTS, event_from_fields, event_from_json
 from maskwatch.errors import BadMessage
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aggregator.store import Store
     from maskwatch.bus import Bus, Entry
     from maskwatch.clock import Clock
+    from maskwatch.domain import Event
     from maskwatch.settings_retention import RetentionSettings
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,30 @@ def _of_alert(table: Table, span: Span) -> ColumnElement[bool]:
     return or_(_of_event(table, span), table.c.delivery.in_(messages))
 
 
+def _done(table: Table, before: float) -> ColumnElement[bool]:
+    """Messages that were sent or discarded before a time and whose events are over, for the subscriber too.
+
+    As long as one of them is open, or a change of it waits, the message is the memory that its opening was told.
+    """
+    told, later = outbox.alias(), outbox.alias()
+    of_it = told.c.delivery == table.c.key
+    is_open = exists().where(of_it, events.c.id == told.c.event_id, events.c.closed_at.is_(None))
+    waits = exists().where(
+        of_it,
+        later.c.event_id == told.c.event_id,
+        later.c.subscription == table.c.subscription,
+        later.c.delivery.is_(None),
+    )
+    return and_(table.c.done_at < before, table.c.state.in_(("sent", "discarded")), ~is_open, ~waits)
+
+
+def _may_cool_down(table: Table) -> ColumnElement[bool]:
+    """The last alerts of their kind and camera, from which a cooldown is counted."""
+    later = deliveries.alias()
+    group = and_(*(later.c[name] == table.c[name] for name in ("subscription", "camera_id", "kind")))
+    return and_(table.c.calls, ~exists().where(group, later.c.calls, later.c.number > table.c.number))
+
+
 def _never(table: Table, _span: Span) -> ColumnElement[bool]:
     """No row: another kind erases them."""
     return table.c.key.is_(None)
@@ -126,8 +151,17 @@ KINDS = (
         name="alerts",
         kept_s=lambda settings: 3600.0 * settings.alerts_hours,
         tables=(outbox, deliveries),
-        is_due=lambda table, before: and_(table.c.done_at < before, table.c.state.in_(("sent", "discarded"))),
+        is_due=lambda table, before: and_(_done(table, before), ~_may_cool_down(table)),
         is_in=_of_alert,
+        key="key",
+        link="delivery",
+    ),
+    Kind(
+        name="last_alerts",
+        kept_s=lambda settings: max(LONGEST_COOLDOWN_S, 3600.0 * settings.alerts_hours),
+        tables=(outbox, deliveries),
+        is_due=_done,
+        is_in=_never,
         key="key",
         link="delivery",
     ),
@@ -265,6 +299,7 @@ def erase(store: Store, bus: Bus | None, span: Span) -> dict[str, int]:
     """
     gone: dict[str, int] = {}
     with store.database.writing() as connection:
+        gone[outbox.name] = _erase_what_outlived_its_event(connection, span)
         for kind in KINDS:
             for table in kind.tables:
                 rows = connection.execute(delete(table).where(kind.is_in(table, span))).rowcount
@@ -273,6 +308,20 @@ def erase(store: Store, bus: Bus | None, span: Span) -> dict[str, int]:
         gone[EVENT_STREAM] = erase_stream(bus, span)
     scrub(store.database)
     return gone
+
+
+def _erase_what_outlived_its_event(connection: Connection, span: Span) -> int:
+    """Delete the rows of messages about events that are kept no more themselves; returns how many.
+
+    Dead letters are, for a month. Only their own text says when and where it was.
+    """
+    rows = connection.execute(select(outbox).where(outbox.c.event_id.not_in(select(events.c.id)))).all()
+    found = [row for row in rows if _overlaps(event_from_json(row.json), span)]
+    messages = {row.delivery for row in found if row.delivery}
+    numbers = {row.number for row in found} | {row.number for row in rows if row.delivery in messages}
+    for number in numbers:
+        connection.execute(delete(outbox).where(outbox.c.number == number))
+    return len(numbers)
 
 
 def still_open(store: Store, span: Span) -> int:
@@ -284,8 +333,8 @@ def still_open(store: Store, span: Span) -> int:
 
 def cameras_in(connection: Connection) -> set[str]:
     """Return all cameras of which anything is stored."""
-    asked = [select(table.c.camera_id).distinct() for table in (events, minutes, pictures)]
-    return {camera for wanted in asked for camera in connection.scalars(wanted)}
+    asked = [select(table.c.camera_id).distinct() for table in (events, minutes, pictures, deliveries)]
+    return {camera for wanted in asked for camera in connection.scalars(wanted)} - {""}  # a test is of no camera
 
 
 def expire_stream(bus: Bus, before: float) -> int:
@@ -339,5 +388,10 @@ def _is_within(entry: Entry, span: Span) -> bool:
         event = event_from_fields(entry.fields)
     except BadMessage:
         return True
+    return _overlaps(event, span)
+
+
+def _overlaps(event: Event, span: Span) -> bool:
+    """Whether what is known of an event lies in a span; one that is told as open lasted at least until then."""
     ended = event.closed_at if event.closed_at is not None else event.updated_at
     return event.camera_id in span.cameras and event.started_at < span.end and ended >= span.begin

@@ -18,6 +18,7 @@ from aggregator.store_outbox import add_rows
 from aggregator.tables import events, folds, history, minutes
 from maskwatch.bus import BEGINNING
 from maskwatch.contracts import event_from_json, event_to_json
+from maskwatch.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ class Step:
     minutes: Mapping[tuple[str, int, str], int] = field(default_factory=dict)  # added, by camera, minute and what
     pictures: Sequence[Picture] = ()  # of episodes that open
     outbox: Sequence[OutboxRow] = ()  # what subscribers are to be told of the events
+    read_from: Mapping[str, str] = field(default_factory=dict)  # where each camera's reading began
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
@@ -86,10 +88,14 @@ class Store:
             return list(connection.scalars(wanted))
 
     def commit(self, step: Step) -> None:
-        """Store a whole step or nothing; raises StoreUnavailable if the database cannot take it now."""
+        """Store a whole step or nothing; raises StoreUnavailable if the database cannot take it now.
+
+        A step that began elsewhere than where the stored one ended is refused: it would count again what is counted.
+        """
         if not step:
             return
         with self.database.writing() as connection:
+            self._require_positions(connection, step.read_from)
             for each in step.events:
                 self._write(connection, events, _event_row(each), key=("id",))
             if step.events:
@@ -183,6 +189,14 @@ class Store:
     def close(self) -> None:
         """Let go of all connections."""
         self.database.close()
+
+    def _require_positions(self, connection: Connection, read_from: Mapping[str, str]) -> None:
+        wanted = select(folds.c.camera_id, folds.c.position).where(folds.c.camera_id.in_(read_from))
+        for camera, position in connection.execute(wanted):
+            if position != read_from[camera]:
+                raise StoreUnavailable(
+                    f"another aggregator folds camera {camera}: both have the same shard, or another number of shards"
+                )
 
     def _told(self, wanted: Any) -> list[Told]:
         with self.database.reading() as connection:

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator.alerts.plan import Cooldown, Delivery
@@ -25,7 +25,7 @@ from maskwatch.contracts import event_from_json, event_to_json
 from maskwatch.domain import EventKind, EventState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Select
 
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from aggregator.database import Database
 
 TEST = "test"
+
+LONGEST_COOLDOWN_S = 24 * 3600.0
+"""The longest `cooldown` of a subscription."""
+
+PAGE = 2000
+"""Rows read at a time: many may wait while a cooldown lasts."""
 
 
 class DeliveryState(enum.StrEnum):
@@ -108,14 +114,21 @@ class Outbox:
         """Take the store's database, whose tables are of this version."""
         self._database = database
 
-    def waiting(self, subscriptions: Collection[str], limit: int = 2000) -> dict[str, list[OutboxRow]]:
-        """Return the rows that are in no delivery yet, by subscription, oldest first."""
+    def waiting(self, subscriptions: Collection[str], page: int = PAGE) -> Iterator[dict[str, list[OutboxRow]]]:
+        """Yield all rows that are in no delivery yet, page by page, by subscription, oldest first."""
         wanted = select(outbox).where(outbox.c.delivery.is_(None), outbox.c.subscription.in_(subscriptions))
-        found: dict[str, list[OutboxRow]] = {}
-        with self._database.reading() as connection:
-            for row in connection.execute(wanted.order_by(outbox.c.number).limit(limit)):
+        number, count = 0, page
+        while count == page:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    wanted.where(outbox.c.number > number).order_by(outbox.c.number).limit(page)
+                ).all()
+            found: dict[str, list[OutboxRow]] = {}
+            for row in rows:
                 found.setdefault(row.subscription, []).append(_row(row))
-        return found
+                number = row.number
+            count = len(rows)
+            yield found
 
     def cooldowns(self, subscription: str, since: float) -> dict[Group, Cooldown]:
         """Return the newest calling delivery of each camera and kind since a wall-clock time."""
@@ -132,16 +145,19 @@ class Outbox:
             for (camera, kind), row in newest.items()
         }
 
-    def told(self, subscription: str, events: Collection[str]) -> set[str]:
-        """Return those of the events whose opening is in a delivery of the subscription."""
-        wanted = select(outbox.c.event_id).where(
+    def openings(self, subscription: str, events: Collection[str]) -> tuple[set[str], set[str]]:
+        """Return those of the events whose opening is in a delivery of the subscription, and those for which it waits.
+
+        It may wait on another page than the events' later changes.
+        """
+        wanted = select(outbox.c.event_id, outbox.c.delivery).where(
             outbox.c.subscription == subscription,
             outbox.c.event_id.in_(events),
             outbox.c.state == EventState.OPENED.value,
-            outbox.c.delivery != "",
         )
         with self._database.reading() as connection:
-            return set(connection.scalars(wanted))
+            rows = connection.execute(wanted).all()
+        return {row.event_id for row in rows if row.delivery}, {row.event_id for row in rows if row.delivery is None}
 
     def plan(self, made: Iterable[Delivery], needless: Iterable[OutboxRow]) -> None:
         """Store deliveries together with which rows they hold; needless rows are done with."""
@@ -265,15 +281,6 @@ class Outbox:
         known = {} if row is None else {name: value for name, value in row._mapping.items() if name != "subscription"}  # noqa: SLF001
         since = min((each for each in oldest if each is not None), default=None)
         return ChannelCounts(**known, queue=sum(lengths), oldest_at=since, dead_letters=letters)
-
-    def forget(self, before: float) -> int:
-        """Delete what was done with before a wall-clock time, dead letters excepted; returns how many deliveries."""
-        over = deliveries.c.done_at < before, deliveries.c.state.in_(("sent", "discarded"))
-        with self._database.writing() as connection:
-            keys = select(deliveries.c.key).where(*over)
-            connection.execute(delete(outbox).where(outbox.c.delivery.in_(keys)))
-            connection.execute(delete(outbox).where(outbox.c.delivery == "", outbox.c.at < before))
-            return connection.execute(delete(deliveries).where(*over)).rowcount
 
     def _change(self, keys: Sequence[str], to: DeliveryState, **values: Any) -> int:
         which = deliveries.c.key.in_(keys), deliveries.c.state == DeliveryState.DEAD.value

@@ -256,7 +256,8 @@ class AggregatorWorker:
         ]
         try:
             pictures, outbox = self._pictures.find(events), route_all(events, self._settings)
-            self._store.commit(Step(folds, events, counts, pictures, outbox))
+            read_from = {camera: self._positions[camera] for camera in touched}
+            self._store.commit(Step(folds, events, counts, pictures, outbox, read_from))
         except StoreUnavailable:
             self._folds.clear()
             self._positions.clear()
@@ -280,7 +281,8 @@ class AggregatorWorker:
         if self._health is None:
             told = self._store.events(since=at, camera=PIPELINE, limit=1000)
             still_open = [each for each in told if each.closed_at is None]
-            self._health = PipelineHealth(shard=str(self._shard), open_events=still_open)
+            ours = [each for each in still_open if self._is_ours(each)]
+            self._health = PipelineHealth(shard=str(self._shard), open_events=ours)
         ledgers = [fold.state.ledger.balance(camera) for camera, fold in self._folds.items()]
         vitals = take_vitals(at, self._reports.values(), self._workers.values(), self._latencies.values(), ledgers)
         self._latencies.clear()

@@ -17,7 +17,8 @@ class RetentionSettings(Frozen):
     minutes_days: float = Field(400.0, ge=1, le=3650)
     """Days for which the counts of each minute are kept, of which reports are made. They hold numbers only."""
     alerts_hours: float = Field(72.0, ge=1, le=87_600)
-    """Hours for which a message to a subscriber is kept after it was sent or discarded."""
+    """Hours for which a message to a subscriber is kept after it was sent or discarded, and until what it tells of is
+    over. The last alert of each kind at a camera is kept for 24 hours at least: cooldowns are counted from it."""
     dead_letters_days: float = Field(30.0, ge=1, le=3650)
     """Days for which a message that could not be sent is kept, to be looked at and sent again. What still waits for a
     subscription that was taken away or switched off is kept as long, and for 8 days at least."""

@@ -256,6 +256,7 @@ def _check_host(value: str, rest: str) -> None:
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")  # as it is looked up: a part that is empty or longer than 63 characters is refused
     except ValueError:
         raise ValueError("the address has a port or host that cannot be") from None
     if not rest.startswith("//") or not host:

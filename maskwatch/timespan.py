@@ -7,7 +7,7 @@ one hour comes twice.
 from __future__ import annotations
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from maskwatch.errors import ConfigError
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _AGO = re.compile(r"(?P<number>\d+)\s*(?P<unit>min|h|d|w)")
 _SECONDS = {"min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()
+LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
+"""What lies beyond is a slip, and neither every calendar nor every database can hold it."""
 
 Size = Literal["hour", "day", "all"]
 
@@ -30,15 +34,24 @@ def moment(text: str, zone: str, now: float) -> float:
     """
     if text == "now":
         return now
-    if ago := _AGO.fullmatch(text):
-        return now - int(ago["number"]) * _SECONDS[ago["unit"]]
     try:
-        written = datetime.fromisoformat(text)
+        at = _read(text, zone, now)
+    except OverflowError:
+        at = float("inf")
     except ValueError:
         raise ConfigError(
             f"{text!r} is no moment; write 2026-11-24, 2026-11-24T08:00, 2026-11-24T08:00+01:00, 12h or 7d for so long "
             "ago, or now"
         ) from None
+    if not EARLIEST <= at < LATEST:
+        raise ConfigError(f"{text!r} lies outside the years 2 to 2999")
+    return at
+
+
+def _read(text: str, zone: str, now: float) -> float:
+    if ago := _AGO.fullmatch(text):
+        return now - int(ago["number"]) * _SECONDS[ago["unit"]]
+    written = datetime.fromisoformat(text)
     return (written if written.tzinfo else written.replace(tzinfo=time_zone(zone))).timestamp()
 
 

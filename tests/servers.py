@@ -45,6 +45,19 @@ def deaf_port() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
+@contextlib.contextmanager
+def swallowing(host: str, port: int) -> Iterator[None]:
+    """Have an address of this machine take no connection and refuse none: nobody accepts, and its queue is full."""
+    with socket.socket() as held, contextlib.ExitStack() as stack:
+        held.bind((host, port))
+        held.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((host, port))
+        yield
+
+
 class RedisServer:
     """Debian's redis-server on a unix socket, with a password; restarted at the same address."""
 

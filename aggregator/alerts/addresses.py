@@ -36,6 +36,8 @@ async def look_up(host: str, port: int, *, private_addresses: bool, literal_is_m
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise NotDelivered(f"the name of the host is not found: {error.strerror}") from None
+    except UnicodeError:
+        raise NotDelivered("the name of the host is none: a part of it is empty or too long") from None
     addresses = list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
     allowed = [each for each in addresses if private_addresses or is_public(ipaddress.ip_address(each))]
     if not allowed:

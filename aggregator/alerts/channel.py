@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from aggregator.alerts.notices import compose, compose_test, newest
@@ -142,6 +143,8 @@ class Channel:
             return NotDelivered(f"no answer within {self.subscription.timeout}")
         except (NotDelivered, Refused) as failure:
             return failure
+        except Exception as error:  # noqa: BLE001  what one receiver brings about must not end alerts to the others
+            return NotDelivered(_unexpected(error))
         return None
 
     async def _show(self) -> None:
@@ -150,9 +153,12 @@ class Channel:
                 await self.sink.show(self.standings)
         except (NotDelivered, TimeoutError) as failure:
             self.trouble = str(failure) or f"no answer within {self.subscription.timeout}"
-            self._show_from = self._clock.monotonic() + SHOW_AGAIN_S
+        except Exception as error:  # noqa: BLE001  as above
+            self.trouble = _unexpected(error)
         else:
             self.trouble = ""
+        if self.trouble:
+            self._show_from = self._clock.monotonic() + SHOW_AGAIN_S
 
     def _note(self, stored: StoredDelivery, failure: NotDelivered | Refused | None) -> None:
         now = self._clock.time()
@@ -182,3 +188,9 @@ class Channel:
         bound_s = min(longest_s, seconds(self.subscription.retry_first) * 2.0 ** min(stored.attempts, 40))
         asked_s = min(failure.wait_s or 0.0, longest_s)
         return now + max(asked_s, self._draw(bound_s))
+
+
+def _unexpected(error: Exception) -> str:
+    """Say what went wrong where nobody thought of it: its kind and place, as its text may hold what is secret."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"unexpected {type(error).__name__} in {frame.f_globals.get('__name__')}:{line}"

@@ -17,6 +17,7 @@ from aggregator.alerts.channel import Channel
 from aggregator.alerts.plan import plan
 from aggregator.alerts.routing import PERSONAL
 from aggregator.alerts.sink import CameraStanding
+from aggregator.store_outbox import LONGEST_COOLDOWN_S
 from maskwatch.contracts import CHANNELS_TABLE
 from maskwatch.domain import EventState
 from maskwatch.duration import seconds
@@ -25,9 +26,10 @@ from maskwatch.reports import ChannelReport, channel_to_json
 from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from aggregator.alerts.channel import Pictures
+    from aggregator.alerts.plan import Cooldown, Group
     from aggregator.alerts.sink import Sink
     from aggregator.store_outbox import Outbox
     from maskwatch.bus import Bus
@@ -41,11 +43,6 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.2
 EVERY_S = 1.0
-FORGET_EVERY_S = 600.0
-KEEP_S = 7 * 24 * 3600.0
-"""How long is remembered what was told: longer than any cooldown and all but endless episodes."""
-
-LONGEST_COOLDOWN_S = 24 * 3600.0
 LEAVE_WITHIN_S = 1.5
 THREADS = 64
 
@@ -95,7 +92,7 @@ class Dispatcher:
         self._channels: dict[str, Channel] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._looked_at = self._forgot_at = float("-inf")
+        self._looked_at = float("-inf")
         self._away = ""
         self._settle_channels()
 
@@ -194,17 +191,25 @@ class Dispatcher:
     def _plan(self) -> set[str]:
         """Make deliveries of rows that wait, where no cooldown holds them back; returns who has something due."""
         now = self._clock.time()
-        for name, rows in self._outbox.waiting(self._channels).items():
-            cooldown_s = seconds(self._channels[name].subscription.cooldown)
-            made = plan(
-                rows,
-                cooldown_s=cooldown_s,
-                cooldowns=self._outbox.cooldowns(name, now - LONGEST_COOLDOWN_S) if cooldown_s else {},
-                told=self._outbox.told(name, {row.event.id for row in rows}),
-                now=now,
-            )
-            if made.deliveries or made.needless:
-                self._outbox.plan(made.deliveries, made.needless)
+        cooldowns: dict[str, Mapping[Group, Cooldown]] = {}  # as they are before the first page: one decision for all
+        for page in self._outbox.waiting(self._channels):
+            for name, rows in page.items():
+                subscription = self._channels[name].subscription
+                cooldown_s = seconds(subscription.cooldown)
+                if cooldown_s and name not in cooldowns:
+                    cooldowns[name] = self._outbox.cooldowns(name, now - LONGEST_COOLDOWN_S)
+                told, gathered = self._outbox.openings(name, {row.event.id for row in rows})
+                made = plan(
+                    rows,
+                    cooldown_s=cooldown_s,
+                    cooldowns=cooldowns.get(name, {}),
+                    cleared=subscription.cleared,
+                    told=told,
+                    gathered=gathered,
+                    now=now,
+                )
+                if made.deliveries or made.needless:
+                    self._outbox.plan(made.deliveries, made.needless)
         return self._outbox.due(now)
 
     def _set_to_work(self, due: set[str]) -> None:
@@ -230,9 +235,6 @@ class Dispatcher:
                 channel.standings = self._standings(channel.subscription, found)
                 due.add(channel.subscription.name)
         await asyncio.to_thread(self._report)
-        if now - self._forgot_at >= FORGET_EVERY_S:
-            self._forgot_at = now
-            await asyncio.to_thread(self._outbox.forget, self._clock.time() - KEEP_S)
 
     def _standings(self, subscription: SubscriptionSettings, found: Iterable[Event]) -> list[CameraStanding]:
         still_open = Counter((event.camera_id, event.kind) for event in found if event.state is not EventState.CLOSED)

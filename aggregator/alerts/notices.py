@@ -30,7 +30,7 @@ def compose(delivery: Delivery, subscription: SubscriptionSettings, zone: str, p
         picture: JPEG of the (newest) event, None where there is none.
     """
     events = newest(delivery)
-    words = describe(events, until=delivery.made_at, zone=zone)
+    words = describe(events, until=delivery.made_at, zone=zone, calls=delivery.calls)
     last = events[-1]
     link = f"{subscription.page}/events?camera={last.camera_id}" if subscription.page else ""
     outside = envelope(last) if len(events) == 1 else _merged(delivery, events, words.title)

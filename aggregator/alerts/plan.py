@@ -3,6 +3,8 @@
 The first alert of a kind at a camera goes out at once and begins the cooldown. What follows is gathered and told as one
 delivery when it ends, which begins the next. Only the end of the one event that began it is not held back: whoever was
 called for one person should hear at once that there is nothing left to see.
+
+Who wants no ends gets no message for one: only where several events are told together it says which are over.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from aggregator.alerts.routing import NAMESPACE
 from maskwatch.domain import EventState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from aggregator.alerts.routing import OutboxRow
     from maskwatch.domain import EventKind
@@ -49,7 +51,7 @@ class Plan:
     """What becomes of waiting rows; those not named wait on."""
 
     deliveries: tuple[Delivery, ...]
-    needless: tuple[OutboxRow, ...]  # the end of something that was never told
+    needless: tuple[OutboxRow, ...]  # the end of something that was never told, or made up for by a later row
 
 
 def plan(
@@ -57,31 +59,67 @@ def plan(
     *,
     cooldown_s: float,
     cooldowns: Mapping[Group, Cooldown],
+    cleared: bool = True,
     told: Collection[str],
+    gathered: Collection[str] = (),
     now: float,
 ) -> Plan:
-    """Decide over all rows of one subscription that are in no delivery yet.
+    """Decide over rows of one subscription that are in no delivery yet: all, or a page of them.
 
     Args:
         waiting: in the order in which they came.
         cooldown_s: of the subscription.
         cooldowns: the last call of each group.
+        cleared: whether the subscription wants to be told of ends.
         told: events whose opening is in a delivery already.
+        gathered: events whose opening waits, here or on another page.
         now: wall clock.
     """
-    opening = {row.event.id for row in waiting if row.event.state is EventState.OPENED} | set(told)
-    needless = tuple(row for row in waiting if row.event.id not in opening)
-    wanted = [row for row in waiting if row.event.id in opening]
+    begins = {row.event.id for row in waiting if row.event.state is EventState.OPENED} | set(gathered)
+    begun = begins | set(told)
+    ended = begun if cleared else begins if cooldown_s else set[str]()
+    wanted, needless = _split(waiting, lambda row: row.event.id in (ended if _is_end(row) else begun))
     if not cooldown_s:
-        return Plan(tuple(_delivery([row], now) for row in wanted), needless)
+        return Plan(tuple(_delivery([row], now) for row in wanted), tuple(needless))
+    newest = {row.event.id: row.key for row in wanted}
+    wanted, outdated = _split(wanted, lambda row: not _is_update(row) or row.key == newest[row.event.id])
+    needless += outdated
     deliveries: list[Delivery] = []
     for group, rows in _grouped(wanted):
         last = cooldowns.get(group)
         is_over = last is None or now - last.began_at >= cooldown_s or now < last.began_at  # the clock was set back
         due = rows if is_over else [row for row in rows if _is_the_end_of(row, last)]
+        if not cleared:
+            due, unwanted = _split(due, _beside_its_beginning(due))
+            needless += unwanted
         if due:
             deliveries.append(_delivery(due, now))
-    return Plan(tuple(deliveries), needless)
+    return Plan(tuple(deliveries), tuple(needless))
+
+
+def _split(
+    rows: Iterable[OutboxRow], is_wanted: Callable[[OutboxRow], bool]
+) -> tuple[list[OutboxRow], list[OutboxRow]]:
+    wanted: list[OutboxRow] = []
+    others: list[OutboxRow] = []
+    for row in rows:
+        (wanted if is_wanted(row) else others).append(row)
+    return wanted, others
+
+
+def _beside_its_beginning(rows: Sequence[OutboxRow]) -> Callable[[OutboxRow], bool]:
+    """Tell apart the ends in a message that say something of its openings; one event alone is told as it opened."""
+    opened = {row.event.id for row in rows if row.event.state is EventState.OPENED}
+    ended = opened if len({row.event.id for row in rows}) > 1 else set[str]()
+    return lambda row: not _is_end(row) or row.event.id in ended
+
+
+def _is_end(row: OutboxRow) -> bool:
+    return row.event.state is EventState.CLOSED
+
+
+def _is_update(row: OutboxRow) -> bool:
+    return row.event.state is EventState.UPDATED
 
 
 def _grouped(rows: Iterable[OutboxRow]) -> Iterator[tuple[Group, list[OutboxRow]]]:
@@ -93,7 +131,7 @@ def _grouped(rows: Iterable[OutboxRow]) -> Iterator[tuple[Group, list[OutboxRow]
 
 
 def _is_the_end_of(row: OutboxRow, last: Cooldown | None) -> bool:
-    return last is not None and row.event.state is EventState.CLOSED and last.events == {row.event.id}
+    return last is not None and _is_end(row) and last.events == {row.event.id}
 
 
 def _delivery(rows: Sequence[OutboxRow], now: float) -> Delivery:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from maskwatch.cloudevents import change_id
 from maskwatch.domain import EventKind, EventState
+from maskwatch.duration import seconds
 from maskwatch.schedule import Schedule
 from maskwatch.settings_privacy import PrivacyMode
 
@@ -83,4 +84,6 @@ def row_key(subscription: str, event: Event) -> str:
 def _wants_state(subscription: SubscriptionSettings, state: EventState) -> bool:
     if state is EventState.OPENED:
         return True
-    return subscription.cleared if state is EventState.CLOSED else subscription.updates
+    if state is EventState.CLOSED:  # what a cooldown gathers is told in its newest state, to whoever wants no ends too
+        return subscription.cleared or seconds(subscription.cooldown) > 0
+    return subscription.updates

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aggregator.alerts.sink import CameraStanding, Notice
-    from maskwatch.errors import MaskwatchError
 
 
 class MemorySink:
@@ -22,7 +21,7 @@ class MemorySink:
         self.attempts: list[Notice] = []
         self.taken: list[Notice] = []
         self.standings: list[CameraStanding] = []
-        self.failures: list[MaskwatchError] = []  # raised one after the other, before anything is taken
+        self.failures: list[Exception] = []  # raised one after the other, before anything is taken
         self.gate = asyncio.Event()
         self.gate.set()
         self.is_closed = False

@@ -37,7 +37,8 @@ class WebhookSink:
     def __init__(self, subscription: SubscriptionSettings, clock: Clock) -> None:
         """Prepare; connects when something is to be sent. Raises OSError if the authority's file cannot be read."""
         self._policy = subscription.webhook
-        self._url = httpx.URL(subscription.to)
+        self._url = understand(subscription.to)
+        self._timeout_s = seconds(subscription.timeout)
         self._secret = subscription.secret.get_secret_value() if subscription.secret is not None else ""
         self._clock = clock
         context = httpx.create_ssl_context(trust_env=False)
@@ -45,7 +46,7 @@ class WebhookSink:
             context.load_verify_locations(self._policy.ca_file)
         self._client = httpx.AsyncClient(
             verify=context,
-            timeout=seconds(subscription.timeout),
+            timeout=self._timeout_s,
             follow_redirects=False,
             trust_env=False,  # a proxy would look the name up again
             limits=httpx.Limits(max_connections=2, keepalive_expiry=30.0),
@@ -74,17 +75,24 @@ class WebhookSink:
         await self._client.aclose()
 
     async def _post(self, url: httpx.URL, headers: dict[str, str], body: bytes, *, is_first: bool) -> httpx.Response:
-        """Post to the addresses of a host in turn until one answers; no more of the answer is read than its head."""
+        """Post to the addresses of a host in turn until one answers; no more of the answer is read than its head.
+
+        The whole attempt has the subscription's time-out: an address that swallows what is sent to it may use up its
+        share, and leaves enough to those after it.
+        """
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await look_up(
             url.host, port, private_addresses=self._policy.private_addresses, literal_is_meant=is_first
         )
+        share_s = self._timeout_s / (len(addresses) + 1)
         for address in addresses:
+            connect_s = self._timeout_s if address == addresses[-1] else share_s
             request = self._client.build_request(
                 "POST",
                 url.copy_with(host=address),
                 content=body,
                 headers=headers | {"host": url.netloc.decode("ascii")},
+                timeout=httpx.Timeout(self._timeout_s, connect=connect_s),
                 extensions={"sni_hostname": url.host},  # the certificate is checked against the name
             )
             try:
@@ -96,6 +104,8 @@ class WebhookSink:
                 raise NotDelivered("connected, but did not answer in time") from None
             except httpx.HTTPError as error:
                 raise NotDelivered(f"no whole answer: {_cause(error)}") from None
+            except UnicodeError:  # the library reads where it would lead to, though it is not to follow
+                raise NotDelivered("redirects to what is no address") from None
             else:
                 await response.aclose()
                 return response
@@ -103,8 +113,8 @@ class WebhookSink:
 
     def _follow(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
         try:
-            target = url.join(response.headers.get("location", ""))
-        except httpx.InvalidURL:
+            target = understand(url.join(response.headers.get("location", "")))
+        except (httpx.InvalidURL, ValueError):
             raise NotDelivered("redirects to what is no address") from None
         if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme != "https"):
             raise NotDelivered(f"redirects to {target.scheme}://, which is not followed")
@@ -125,6 +135,16 @@ class WebhookSink:
         raise NotDelivered(f"answered {status} {response.reason_phrase}", wait_s=wait_s)
 
 
+def understand(address: str | httpx.URL) -> httpx.URL:
+    """Return an address as it is sent to; raises ValueError if nothing can be."""
+    try:
+        url = httpx.URL(address)
+        url.host  # noqa: B018  decoded only when asked for
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("the address has a host that cannot be") from None
+    return url
+
+
 def _cause(error: httpx.HTTPError) -> str:
     """Say what went wrong below, in the words of the library, which hold no address."""
     return str(error) or type(error).__name__
@@ -136,6 +156,6 @@ def _retry_after(text: str, now: float) -> float | None:
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)

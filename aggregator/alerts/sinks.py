@@ -52,13 +52,21 @@ def _faults(subscription: SubscriptionSettings) -> Iterator[tuple[tuple[str, ...
     for part, file in (("webhook", subscription.webhook.ca_file), ("mqtt", subscription.mqtt.ca_file)):
         if file and (why := _why_no_authority(file)):
             yield (part, "ca_file"), why
-    if subscription.sink is SinkKind.APPRISE:
-        from aggregator.alerts.sink_apprise import understand
+    try:
+        _understand(subscription)
+    except ValueError as error:
+        yield ("to",), str(error)
 
-        try:
-            understand(subscription.to.removeprefix(APPRISE))
-        except ValueError as error:
-            yield ("to",), str(error)
+
+def _understand(subscription: SubscriptionSettings) -> None:
+    if subscription.sink is SinkKind.APPRISE:
+        from aggregator.alerts import sink_apprise
+
+        sink_apprise.understand(subscription.to.removeprefix(APPRISE))
+    elif subscription.sink is SinkKind.WEBHOOK:
+        from aggregator.alerts import sink_webhook
+
+        sink_webhook.understand(subscription.to)
 
 
 def _why_no_authority(file: str) -> str:

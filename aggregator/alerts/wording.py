@@ -24,13 +24,14 @@ class Words:
     text: str
 
 
-def describe(events: Sequence[Event], *, until: float, zone: str) -> Words:
+def describe(events: Sequence[Event], *, until: float, zone: str, calls: bool = True) -> Words:
     """Describe one event, or several of one kind at one camera, each in its newest state.
 
     Args:
         events: at least one, in the order in which they opened.
         until: wall-clock time up to which they were gathered.
         zone: IANA name of the time zone in which the reader lives.
+        calls: whether one of them was not told before.
     """
     if len(events) == 1:
         return _one(events[0], zone)
@@ -39,7 +40,9 @@ def describe(events: Sequence[Event], *, until: float, zone: str) -> Words:
     over = [event for event in events if event.state is EventState.CLOSED]
     standing = "all over" if len(over) == len(events) else f"{len(events) - len(over)} still open"
     lines = [f"{_clock(event.started_at, zone)}{_ending(event, zone)}" for event in events]
-    return Words(f"{_several(first.kind, len(events))} at {first.camera_id} in {span}", "\n".join([standing, *lines]))
+    known = "" if calls else "Cleared: " if len(over) == len(events) else "Still: "
+    title = f"{known}{_several(first.kind, len(events))} at {first.camera_id} in {span}"
+    return Words(title, "\n".join([standing, *lines]))
 
 
 def words_of_test(subscription: str) -> Words:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from aggregator.report import Cell
 
 
+SIZES_S = {"hour": 3600.0, "day": 86_400.0}
+
+MOST_ROWS = 100_000
+"""Of each camera: all hours of more than ten years, the longest for which counts are kept."""
+
+
 @click.command()
 @maybe_config_option
 @data_dir_option
@@ -64,6 +70,11 @@ def report(
     first, last = whole_minutes(moment(begin, zone, now), moment(end, zone, now))
     if first >= last:
         raise ConfigError(f"--from {begin} is not before --to {end}")
+    if (count := (last - first) / SIZES_S.get(size, last - first)) > MOST_ROWS:
+        raise ConfigError(
+            f"from {begin} to {end} are {count:.0f} {size}s, and {MOST_ROWS} are shown at most; write a shorter time or "
+            "--by all"
+        )
     store = open_store(data_dir, store_url(given, data_dir), create=False)
     try:
         with store.database.reading() as connection:

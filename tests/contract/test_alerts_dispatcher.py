@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from aggregator.alerts.sink import NotDelivered, Refused
-from aggregator.store_outbox import DeliveryState
+from aggregator.retention import Retention
+from aggregator.store_outbox import PAGE, DeliveryState
 from maskwatch.domain import EventKind
 from maskwatch.settings import Settings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
+from maskwatch.settings_retention import RetentionSettings
 from tests.alerts import Desk, closed, make_subscription, opened, until
+from tests.builders import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
+
+DAY_S = 24 * 3600.0
 
 
 def test_a_change_is_sent_once(tmp_path: Path, store_url: str) -> None:
@@ -162,14 +170,50 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path, store_url: str) -> 
         desk.happen(opened(0))
         await desk.step()
         for number in (20, 40, 60):
-            desk.happen(opened(number))
+            desk.happen(opened(number), closed(opened(number)))
             await desk.step(after_s=20)
         assert desk.titles() == ["No mask at door"]
-        assert desk.reports()["desk"].queue == 3
+        assert desk.reports()["desk"].queue == 6
         await desk.step(after_s=60)
         assert desk.titles() == ["No mask at door", "3 people without a mask at door in 2 min"]
+        assert desk.sinks["desk"].taken[-1].text.startswith("all over")
         await desk.step(after_s=300)
         assert len(desk.titles()) == 2
+
+    desk.play(_story())
+
+
+def test_what_one_cooldown_holds_back_delays_no_other(tmp_path: Path, store_url: str) -> None:
+    """However much one subscription gathers, alerts of others and of its own other cameras go out at once."""
+    weekly, guard = make_subscription("weekly", cooldown="24h"), make_subscription("guard", cameras=["gate"])
+    desk = Desk(tmp_path, weekly, guard, url=store_url)
+
+    async def _story() -> None:
+        desk.happen(opened(0))
+        await desk.step()
+        desk.happen(*(opened(number) for number in range(1, PAGE + 2)), opened(PAGE + 2, camera_id="gate"))
+        await desk.step(after_s=1)
+        assert desk.titles("weekly") == ["No mask at door", "No mask at gate"]
+        assert desk.titles("guard") == ["No mask at gate"]
+
+    desk.play(_story())
+
+
+def test_an_end_finds_its_beginning_however_much_waits_between(tmp_path: Path, store_url: str) -> None:
+    """What ended while a cooldown lasts is told as over, though thousands of changes lie between both."""
+    desk = Desk(tmp_path, make_subscription(cooldown="1h"), url=store_url)
+
+    async def _story() -> None:
+        first, *rest = (opened(number) for number in range(1, PAGE + 2))
+        desk.happen(opened(0))
+        await desk.step()
+        desk.happen(first, *rest, closed(first))
+        await desk.step(after_s=1)
+        await desk.step(after_s=3600)
+        said = [json.loads(notice.body)["data"] for notice in desk.sinks["desk"].taken[1:]]
+        assert [(each["count"], each["open"]) for each in said] == [(PAGE, PAGE), (2, 1)]
+        await desk.step(after_s=1)
+        assert desk.reports()["desk"].queue == 0
 
     desk.play(_story())
 
@@ -219,6 +263,26 @@ def test_a_subscriber_that_does_not_answer_is_not_waited_for(tmp_path: Path, sto
     desk.play(_story())
 
 
+def test_what_nobody_thought_of_ends_nobody_else(
+    tmp_path: Path, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sink that fails in a way of its own has a failed attempt, told without what may be secret; others go on."""
+    desk = Desk(tmp_path, make_subscription("odd"), make_subscription("guard"), url=store_url)
+
+    async def _story() -> None:
+        desk.sinks["odd"].failures = [LookupError("T0KEN")]
+        desk.happen(opened(1))
+        await desk.step()
+        assert desk.titles("guard") == ["No mask at door"]
+        await desk.step(after_s=1.5)
+        assert desk.titles("odd") == ["No mask at door"]
+        assert "not delivered: unexpected LookupError in aggregator.alerts.sink_memory:" in caplog.text
+        assert "unexpected LookupError" in desk.reports()["odd"].last_error
+        assert "T0KEN" not in caplog.text
+
+    desk.play(_story())
+
+
 def test_edited_settings_are_taken_over(tmp_path: Path, store_url: str) -> None:
     """A new subscription gets its channel, one taken away leaves, one that stays as it is keeps its connection."""
     desk = Desk(tmp_path, make_subscription("stays"), make_subscription("goes"), url=store_url)
@@ -257,19 +321,69 @@ def test_a_test_is_marked_and_tried_once(tmp_path: Path, store_url: str) -> None
     desk.play(_story())
 
 
-def test_what_was_told_is_forgotten_after_a_while(tmp_path: Path, store_url: str) -> None:
-    """Deliveries that were sent are deleted after days; dead letters stay until a person decides."""
+def test_an_end_is_told_however_late(tmp_path: Path, store_url: str) -> None:
+    """What is open for longer than messages are kept is told as over when it is, and is forgotten only then."""
     desk = Desk(tmp_path, make_subscription(), url=store_url)
+    first = opened(1, kind=EventKind.CAMERA_OFFLINE, box=None)
 
     async def _story() -> None:
-        desk.happen(opened(1), opened(2))
-        desk.sinks["desk"].failures = [Refused("answered 400")]
+        desk.happen(first)
         await desk.step()
-        await desk.step(after_s=8 * 24 * 3600)
-        assert desk.outbox.listed(list(DeliveryState), "desk") == desk.outbox.listed([DeliveryState.DEAD])
-        assert len(desk.outbox.listed([DeliveryState.DEAD])) == 1
+        desk.clock.advance(4 * DAY_S)
+        forget(desk)
+        desk.happen(closed(first, 4 * DAY_S))
+        forget(desk)
+        await desk.step()
+        await desk.step(after_s=1)
+        assert desk.titles() == ["Camera offline at door", "Cleared: Camera offline at door"]
+        desk.clock.advance(4 * DAY_S)
+        forget(desk)
+        assert desk.outbox.listed(list(DeliveryState)) == []
 
     desk.play(_story())
+
+
+def test_a_cooldown_outlasts_the_message_that_began_it(tmp_path: Path, store_url: str) -> None:
+    """Where messages are kept for an hour, a cooldown of twelve lasts twelve all the same; a day later all are gone."""
+    desk = Desk(tmp_path, make_subscription(cooldown="12h", cleared=False), url=store_url)
+
+    async def _story() -> None:
+        for hour in range(0, 12, 2):
+            event = opened(hour * 3600)
+            desk.happen(event, closed(event))
+            await desk.step(after_s=1)
+            forget(desk, alerts_hours=1)
+            desk.clock.advance(2 * 3600 - 1)
+        assert desk.titles() == ["No mask at door"]
+        await desk.step(after_s=1)
+        assert len(desk.titles()) == 2
+        desk.clock.advance(DAY_S + 1)
+        forget(desk, alerts_hours=1)
+        assert desk.outbox.listed(list(DeliveryState)) == []
+
+    desk.play(_story())
+
+
+def test_messages_are_kept_for_as_long_as_is_said(tmp_path: Path, store_url: str) -> None:
+    """What was told stays for `alerts_hours`, however long that is, and however long the dispatcher runs."""
+    desk = Desk(tmp_path, make_subscription(cleared=False), url=store_url)
+
+    async def _story() -> None:
+        event = opened(1)
+        desk.happen(event, closed(event))
+        await desk.step()
+        for day, left in ((8, 1), (29, 1), (31, 0)):
+            desk.clock.advance(NOW + day * DAY_S - desk.clock.time())
+            forget(desk, alerts_hours=30 * 24)
+            await desk.step()
+            assert len(desk.outbox.listed(list(DeliveryState))) == left
+
+    desk.play(_story())
+
+
+def forget(desk: Desk, **settings: Any) -> None:
+    """Delete what is due, as the aggregator does."""
+    Retention(store=desk.store, bus=desk.bus, clock=desk.clock).step(RetentionSettings(**settings))
 
 
 def test_a_stricter_privacy_mode_takes_back_what_waits_about_people(tmp_path: Path, store_url: str) -> None:

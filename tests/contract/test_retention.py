@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from aggregator.database import FILE_NAME
-from aggregator.retention import BITE, EVENT_STREAM, EXEMPT, KINDS, Retention, Span, erase, still_open
+from aggregator.retention import BITE, EVENT_STREAM, EXEMPT, KINDS, Retention, Span, cameras_in, erase, still_open
 from aggregator.store import Step, Store, open_store
 from aggregator.store_marks import Mark, MarkKind, add_mark
 from aggregator.tables import deliveries, metadata, minutes, outbox, pictures
 from maskwatch.bus import BEGINNING
 from maskwatch.bus_memory import MemoryBus
 from maskwatch.clock import ManualClock
-from maskwatch.contracts import EVENTS, EVENTS_CAP, event_from_fields, event_to_fields
+from maskwatch.contracts import EVENTS, EVENTS_CAP, event_from_fields, event_to_fields, event_to_json
 from maskwatch.domain import EventState
 from maskwatch.settings_retention import RetentionSettings
 from tests.builders import NOW, make_event
@@ -151,8 +151,8 @@ def test_alerts_go_when_they_are_done_with(store: Store) -> None:
     """Sent messages go after their time with what they told, dead ones later, waiting ones stay; erasing takes all."""
     event = closed("told", 2)
     for key, state, hours in (("sent", "sent", 73), ("dead", "dead", 73), ("older", "dead", 721), ("new", "sent", 1)):
-        put_delivery(store, key, state, NOW - hours * HOUR, event.id)
-    put_delivery(store, "waiting", "waiting", None, event.id)
+        put_delivery(store, key, state, NOW - hours * HOUR, event)
+    put_delivery(store, "waiting", "waiting", None, event)
     store.commit(Step((), [event]))
     clock = ManualClock(NOW)
     retention = Retention(store=store, bus=MemoryBus(clock), clock=clock)
@@ -163,20 +163,26 @@ def test_alerts_go_when_they_are_done_with(store: Store) -> None:
     assert (gone["deliveries"], gone["outbox"]) == (3, 3)
 
 
+def test_erasing_takes_what_outlived_its_event(store: Store) -> None:
+    """Alerts of the span whose events are kept no more go too; those of other times and cameras stay."""
+    inside, other, before = closed("inside", 2), closed("other", 2, "gate"), closed("before", 4)
+    for event in (inside, other, before):
+        put_delivery(store, event.id, "dead", NOW, event)
+    put_row(store, "merged", before, "inside")  # one message told of both
+    put_row(store, "waits", inside)
+    with store.database.reading() as connection:
+        assert cameras_in(connection) == {"door", "gate"}
+    gone = erase(store, None, Span(["door"], NOW - 3 * HOUR, NOW))
+    assert (gone["deliveries"], gone["outbox"]) == (1, 3)
+    with store.database.reading() as connection:
+        assert set(connection.scalars(select(outbox.c.key))) == {"other", "before"}
+
+
 @pytest.mark.parametrize(("days", "kept"), [(30.0, 30), (1.0, 8)])
 def test_what_nobody_sends_any_more_goes_too(store: Store, days: float, kept: int) -> None:
     """Alerts of a subscription that is gone wait as long as dead letters are kept, and longer than any retry lasts."""
-    put_delivery(store, "waiting", "waiting", None, "told")
-    with store.database.writing() as connection:
-        told = {
-            "key": "unclaimed",
-            "subscription": "desk",
-            "event_id": "told",
-            "state": "closed",
-            "at": NOW,
-            "json": "{}",
-        }
-        connection.execute(insert(outbox).values(told))
+    put_delivery(store, "waiting", "waiting", None, closed("told", 0))
+    put_row(store, "unclaimed", closed("told", 0))
     settings = RetentionSettings(dead_letters_days=days)
     for day, left in ((kept - 0.1, (1, 2)), (kept + 0.1, (0, 0))):
         clock = ManualClock(NOW + day * 24 * HOUR)
@@ -184,14 +190,21 @@ def test_what_nobody_sends_any_more_goes_too(store: Store, days: float, kept: in
         assert (rows(store)["deliveries"], rows(store)["outbox"]) == left
 
 
-def put_delivery(store: Store, key: str, state: str, done_at: float | None, event_id: str) -> None:
+def put_delivery(store: Store, key: str, state: str, done_at: float | None, event: Event) -> None:
     """Store a message with the one change it tells of."""
-    row = {"key": key, "subscription": "desk", "camera_id": "door", "kind": "no_mask", "calls": True, "made_at": NOW}
-    row |= {"tried_from": NOW, "state": state, "attempts": 1, "due_at": NOW, "done_at": done_at, "error": ""}
-    told = {"key": key, "subscription": "desk", "event_id": event_id, "state": "closed", "at": NOW, "json": "{}"}
+    row = {"key": key, "subscription": "desk", "camera_id": event.camera_id, "kind": "no_mask", "calls": True}
+    row |= {"made_at": NOW, "tried_from": NOW, "state": state, "attempts": 1, "due_at": NOW, "error": ""}
     with store.database.writing() as connection:
-        connection.execute(insert(deliveries).values(row))
-        connection.execute(insert(outbox).values(told | {"delivery": key}))
+        connection.execute(insert(deliveries).values(row | {"done_at": done_at}))
+    put_row(store, key, event, key)
+
+
+def put_row(store: Store, key: str, event: Event, delivery: str | None = None) -> None:
+    """Store a change that is told by a message, or waits."""
+    row = {"key": key, "subscription": "desk", "event_id": event.id, "state": "closed", "at": NOW}
+    row |= {"json": event_to_json(event).decode(), "delivery": delivery}
+    with store.database.writing() as connection:
+        connection.execute(insert(outbox).values(row))
 
 
 def test_deleted_bytes_are_nowhere_in_the_files(tmp_path: Path) -> None:

@@ -57,6 +57,18 @@ def test_a_broken_step_leaves_nothing(store: Store) -> None:
     assert store.last_number() == 0
 
 
+def test_a_step_that_began_elsewhere_is_refused(store: Store) -> None:
+    """What another aggregator has read already is not counted again; a step from where the last one ended is."""
+    counted = {("door", 1, "people_mask"): 2}
+    store.commit(Step([StoredFold("door", "7-0")], (), counted, read_from={"door": "0-0"}))
+    store.commit(Step([StoredFold("door", "9-0")], (), counted, read_from={"door": "7-0"}))
+    with pytest.raises(StoreUnavailable, match="another aggregator folds camera door"):
+        store.commit(Step([StoredFold("door", "8-0")], [make_event()], counted, read_from={"door": "7-0"}))
+    assert store.load("door") == StoredFold("door", "9-0")
+    assert store.events() == []
+    assert list(store.counts("door", 0)) == [(1, "people_mask", 4)]
+
+
 def test_what_is_not_published_is_known(store: Store) -> None:
     """Changes are unpublished until marked, in the order in which they happened."""
     store.commit(Step((), [make_event(id=name) for name in "abc"]))

@@ -256,6 +256,28 @@ def test_a_report_in_every_form(site: list[str], tmp_path: Path, store_url: str)
         call("report", *wanted[:-1], "hall")
 
 
+@pytest.mark.parametrize(
+    ("span", "why"),
+    [
+        pytest.param(["--to", "9999-12-31T23:59"], "'9999-12-31T23:59' lies outside the years 2 to 2999", id="far off"),
+        pytest.param(["--from", "99999999999d"], "'99999999999d' lies outside the years 2 to 2999", id="long ago"),
+        pytest.param(["--from", f"{'9' * 400}d"], "lies outside the years 2 to 2999", id="beyond all numbers"),
+        pytest.param(["--from", "1900-01-01", "--to", "1950-01-01"], "438288 hours, and 100000 are shown", id="hours"),
+    ],
+)
+def test_a_report_of_ages_is_refused(site: list[str], span: list[str], why: str) -> None:
+    """A slip of the pen in a moment is named at once, and does not count hours for minutes or end in a traceback."""
+    with pytest.raises(ConfigError, match=why):
+        call("report", *site, *span)
+
+
+def test_a_report_of_ages_in_one_row(site: list[str], tmp_path: Path, store_url: str) -> None:
+    """All that there is, from long before to long after, is one row."""
+    open_store(tmp_path / "data", store_url).close()
+    span = ["--from", "0002-01-02", "--to", "2999-12-30", "--by", "all", "--together"]
+    assert "Nothing was counted" in call("report", *site, *span)
+
+
 @pytest.fixture
 def letters(site: list[str], tmp_path: Path, store_url: str) -> Iterator[Outbox]:
     """The outbox of the site with three dead letters, two of them for the desk."""

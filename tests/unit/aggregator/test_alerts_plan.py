@@ -48,6 +48,7 @@ UPDATED = replace(opened(1), state=EventState.UPDATED, updated_at=NOW + 3)
         pytest.param({"quiet_hours": "22:00-06:00"}, opened(1), False, id="quiet"),
         pytest.param({"schedule": "22:00-22:14"}, closed(opened(1), 900), True, id="the opening's hour counts"),
         pytest.param({"cleared": False}, closed(opened(1)), False, id="no end wanted"),
+        pytest.param({"cleared": False, "cooldown": "2m"}, closed(opened(1)), True, id="what is gathered may end"),
         pytest.param({}, UPDATED, False, id="no updates by default"),
         pytest.param({"updates": True}, UPDATED, True, id="updates"),
     ],
@@ -89,14 +90,19 @@ def test_statistics_tell_of_no_person() -> None:
 
 
 def planned(
-    *events: Event, cooldown_s: float = 120.0, last: tuple[float, str] | None = None, now: float = NOW + 60
+    *events: Event,
+    cooldown_s: float = 120.0,
+    last: tuple[float, str] | None = None,
+    now: float = NOW + 60,
+    **changes: Any,
 ) -> Plan:
     """Plan changes of one subscription; `last` is when the door's cooldown began, and the event it told of."""
-    rows = route(events, [make_subscription()], "UTC")
+    rows = route(events, [make_subscription(**changes)], "UTC")
     kind = events[0].kind
     cooldowns = {("door", kind): Cooldown(last[0], frozenset({last[1]}))} if last else {}
     told = {last[1]} if last else set()
-    return plan(rows, cooldown_s=cooldown_s, cooldowns=cooldowns, told=told, now=now)
+    cleared = changes.get("cleared", True)
+    return plan(rows, cooldown_s=cooldown_s, cooldowns=cooldowns, cleared=cleared, told=told, now=now)
 
 
 def ids(deliveries: tuple[Delivery, ...]) -> list[list[str]]:
@@ -137,11 +143,50 @@ def test_the_end_of_what_called_somebody_is_told_at_once() -> None:
     assert not found.deliveries[0].calls
 
 
+def test_who_wants_no_ends_reads_what_is_over() -> None:
+    """Several events told together say which are over; an end is never told alone, nor is a call late for it."""
+    first, second, third = (opened(number) for number in (1, 10, 20))
+    quiet: dict[str, Any] = {"cleared": False, "cooldown": "2m", "last": (NOW, "event-1")}
+    found = planned(closed(first), second, third, closed(second), now=NOW + 130, **quiet)
+    assert [row.event.id for row in found.needless] == ["event-1"]
+    (told,) = found.deliveries
+    notice = compose(told, make_subscription(cleared=False), "UTC")
+    assert notice.title == "2 people without a mask at door in 2 min"
+    assert notice.text.splitlines()[0] == "1 still open"
+    found = planned(closed(first), second, closed(second), now=NOW + 60, **quiet)
+    assert (found.deliveries, [row.event.id for row in found.needless]) == ((), ["event-1"])
+    assert planned(closed(second), now=NOW + 130, **quiet).deliveries == ()
+    found = planned(second, closed(second), now=NOW + 130, **quiet)
+    assert ids(found.deliveries) == [["event-10 opened"]], "one event alone is told as it opened"
+    assert found.deliveries[0].key == found.deliveries[0].rows[0].key
+    left = planned(second, closed(second), cooldown_s=0, cleared=False, cooldown="2m")
+    assert ids(left.deliveries) == [["event-10 opened"]], "the cooldown was taken out of the settings meanwhile"
+
+
 def test_an_end_without_beginning_is_needless() -> None:
     """Whoever was not told that something began is not told that it ended."""
     found = planned(closed(opened(1)), cooldown_s=0)
     assert found.deliveries == ()
     assert [row.event.id for row in found.needless] == ["event-1"]
+
+
+def test_of_gathered_updates_the_newest_is_kept() -> None:
+    """Updates that a later change makes up for do not wait with it; without a cooldown each is told."""
+    later = opened(10)
+    updates = [replace(later, state=EventState.UPDATED, updated_at=NOW + number) for number in (13, 23)]
+    changes = (later, *updates)
+    found = planned(*changes, last=(NOW, "event-1"), updates=True)
+    assert [row.event for row in found.needless] == updates[:1]
+    assert ids(planned(*changes, now=NOW + 130, updates=True).deliveries) == [["event-10 opened", "event-10 updated"]]
+    assert len(planned(*changes, cooldown_s=0, updates=True).deliveries) == 3
+
+
+def test_an_opening_may_wait_on_another_page() -> None:
+    """An end whose opening waits elsewhere is not needless: it is gathered as well."""
+    rows = route([closed(opened(1))], [make_subscription()], "UTC")
+    cooldowns = {("door", EventKind.NO_MASK): Cooldown(NOW, frozenset({"event-0"}))}
+    found = plan(rows, cooldown_s=120, cooldowns=cooldowns, told=(), gathered={"event-1"}, now=NOW + 60)
+    assert (found.deliveries, found.needless) == ((), ())
 
 
 def test_a_clock_set_back_holds_nothing_back() -> None:
@@ -173,6 +218,18 @@ def test_several_are_told_in_one_sentence_and_one_list() -> None:
     assert said["id"] == notice.key
     assert (said["data"]["count"], said["data"]["open"]) == (3, 2)
     assert [each["state"] for each in said["data"]["events"]] == ["opened", "closed", "opened"]
+
+
+def test_what_was_told_before_is_no_fresh_alarm() -> None:
+    """Changes of several events that were told already say by their title that they are the end of it, or not yet."""
+    first, second = opened(10), opened(20)
+    updated = replace(second, state=EventState.UPDATED, updated_at=NOW + 25)
+    for last, title in ((closed(second), "Cleared: 2 people"), (updated, "Still: 2 people")):
+        rows = route([closed(first), last], [make_subscription(updates=True)], "UTC")
+        (told,) = plan(rows, cooldown_s=1, cooldowns={}, told={first.id, second.id}, now=NOW + 90).deliveries
+        notice = compose(told, make_subscription(), "UTC")
+        assert notice.title == f"{title} without a mask at door in 1 min"
+        assert not notice.is_alert
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from maskwatch.clock import ManualClock
 from tests.alerts import make_subscription, opened
 from tests.builders import NOW
 from tests.fakes.receiver import Receiver
-from tests.servers import deaf_port, throwaway_certificate
+from tests.servers import deaf_port, swallowing, throwaway_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,42 @@ def test_a_receiver_may_ask_to_wait(receiver: Receiver, said: str) -> None:
     with pytest.raises(NotDelivered) as caught:
         send(receiver.url())
     assert caught.value.wait_s == 30
+
+
+@pytest.mark.parametrize("year", ["99999999999999999999", "10000", "0"])
+def test_an_odd_pause_is_none(receiver: Receiver, year: str) -> None:
+    """A Retry-After that no calendar knows is a failed attempt like any other."""
+    receiver.answers, receiver.headers = [429], {"retry-after": f"Mon, 01 Jan {year} 00:00:00 GMT"}
+    with pytest.raises(NotDelivered, match="answered 429"):
+        send(receiver.url())
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{64 * 'a'}.example", "xn--a.example"])
+def test_no_redirect_to_what_is_no_name(receiver: Receiver, host: str) -> None:
+    """A receiver that sends us to a host whose name cannot be has a failed attempt, and nothing else happens."""
+    receiver.answers = [f"http://{host}/x"]
+    with pytest.raises(NotDelivered, match=r"host is none|what is no address"):
+        send(receiver.url(), webhook={"redirects": 1})
+
+
+def test_the_second_address_is_reached(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a host's first address swallows what is sent to it, the second is reached within the same attempt."""
+
+    async def _both(*_: object, **__: object) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr("aggregator.alerts.sink_webhook.look_up", _both)
+    with swallowing("127.0.0.2", receiver.port):
+        subscription = make_subscription(to=receiver.url(host="desk.example"), secret=SECRET, timeout="3s")
+
+        async def _go() -> None:
+            sink = WebhookSink(subscription, ManualClock(NOW))
+            async with asyncio.timeout(3):  # as a channel does
+                await sink.send(make_notice())
+            await sink.close()
+
+        asyncio.run(_go())
+    assert len(receiver.requests) == 1
 
 
 def test_nobody_listens() -> None:

@@ -87,6 +87,43 @@ def test_too_few_wait_for_more() -> None:
     assert people_in(published(fold)) == 6
 
 
+@pytest.mark.parametrize(("length", "last_s"), [pytest.param(1, 60, id="shorter"), pytest.param(10, 600, id="longer")])
+def test_another_length_moves_no_count(length: int, last_s: int) -> None:
+    """Where the length is changed while an interval runs, that one ends where it ends by the new length."""
+    fold = make_fold(privacy=SILENT)
+    play(passing(6).records, fold)
+    fold.follow(RuleSettings(), CameraDefaults(), privacy=SILENT.model_copy(update={"interval_minutes": length}))
+    play(replace_run(Scene(at=START + last_s - 10).show(5), 2), fold)
+    assert not published(fold)
+    play(replace_run(Scene(at=START + last_s).show(0.4), 3), fold)
+    (found,) = (minute for minute, row in fold.minutes.items() if people_in(row))
+    assert found == (START + last_s) // 60 - 1
+
+
+def test_a_shorter_length_that_comes_late_moves_no_count() -> None:
+    """Heard of only after the interval's end, another length changes nothing of where its people are published."""
+    fold = make_fold(privacy=SILENT)
+    play(passing(6).records, fold)
+    shorter = SILENT.model_copy(update={"interval_minutes": 1})
+    fold.state.held.pass_on(fold.minutes, fold.state.totals, START + 2 * INTERVAL_S, shorter)
+    (found,) = (minute for minute, row in fold.minutes.items() if people_in(row))
+    assert found == (START + INTERVAL_S) // 60 - 1
+
+
+def test_a_state_with_numbers_of_intervals_is_read() -> None:
+    """What an earlier version had counted is published when the interval ends, none lost and none twice."""
+    fold = make_fold(privacy=SILENT)
+    play(passing(6).records, fold)
+    state = json.loads(fold.to_json())
+    del state["held"]["ends"], state["held"]["shown_until"]
+    state["held"] |= {"interval": int(START // INTERVAL_S), "told_in": None}
+    fold = Fold.from_json("door", RuleSettings(), CameraDefaults(), json.dumps(state).encode(), privacy=SILENT)
+    play(replace_run(Scene(at=START + INTERVAL_S - 60).show(0.4), 2), fold)
+    assert not published(fold)
+    play(replace_run(Scene(at=START + INTERVAL_S).show(0.4), 3), fold)
+    assert people_in(published(fold)) == 6
+
+
 def replace_run(scene: Scene, run: int) -> list[LogRecord]:
     """Say a scene again as a later run of its camera."""
     records: list[LogRecord] = []

@@ -94,12 +94,31 @@ def test_an_open_event_is_continued_by_the_next_aggregator() -> None:
     """Started anew with what was stored, it opens nothing twice, and closes what its predecessor had opened."""
     watched = Watched().go_on(60, detectors=0)
     (opened,) = watched.events
-    other = PipelineHealth(shard="1/2", open_events=[opened])
-    assert other.open_events() == []
     watched.health = PipelineHealth(shard="0/1", open_events=[opened])
     watched.go_on(50, detectors=0).go_on(40)
     assert told(watched.events) == [("opened", "no_detector"), ("closed", "recovered")]
     assert len({each.id for each in watched.events}) == 1
+
+
+def test_what_former_shards_left_open_is_continued_once() -> None:
+    """Of the same trouble told by shards that are none any more one event is continued, and the others closed."""
+    left = []
+    for shard in ("0/3", "1/3", "2/3"):
+        watched = Watched()
+        watched.health = PipelineHealth(shard=shard)
+        left += watched.go_on(60, detectors=0).events
+    unknown = replace(left[0], id="of-another-version", reason="tired")
+    watched = Watched()
+    watched.health = PipelineHealth(shard="1/3", open_events=[*left, unknown])
+    watched.go_on(1, detectors=0)
+    assert {each.id for each in watched.events if each.state is EventState.CLOSED} == {
+        left[0].id,
+        left[2].id,
+        "of-another-version",
+    }
+    assert watched.health.open_events()[0].id == left[1].id
+    assert told(watched.go_on(40).events)[-1] == ("closed", "recovered")
+    assert watched.health.open_events() == []
 
 
 def test_a_clock_that_was_set_back_harms_nothing() -> None:

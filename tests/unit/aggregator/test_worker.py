@@ -305,6 +305,42 @@ def test_shards_share_the_cameras(bench: Bench) -> None:
     assert sorted(seen) == cameras
 
 
+def test_two_for_one_camera_count_it_once(bench: Bench) -> None:
+    """While shards overlap, as when their number is changed, nobody is counted twice, and no event is told twice."""
+    scene = Scene().show(4, BARE).show(8)
+    first, store, bench.store = bench.worker, bench.store, None
+    bench.start(shard="1/2" if Shard.parse("1/2").owns("door") else "0/2")
+    for start in range(0, len(scene.records), 10):
+        bench.log(scene.records[start : start + 10])
+        for _ in range(3):
+            first.step()
+            bench.steps()
+    assert store is not None
+    counted = {what: count for _, what, count in store.counts("door", 0)}
+    assert (counted["people_no_mask"], counted["observations"]) == (1, 60)
+    store.close()
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "left")]
+
+
+def test_what_a_former_shard_left_open_is_closed_by_the_first(bench: Bench) -> None:
+    """A trouble told before the number of aggregators changed ends when it is over, told by the first alone."""
+
+    def go_on(seconds: int, role: str = "detect") -> None:
+        for _ in range(seconds):
+            now = bench.clock.time()
+            bench.bus.put(CAMERAS_TABLE, "door", camera_to_json(make_camera_report(reported_at=now, last_frame_at=now)))
+            bench.bus.put(WORKERS_TABLE, "d", worker_to_json(make_worker_report(role=role, reported_at=now)))
+            bench.steps(advance=1.0)
+
+    go_on(45, role="ingest")
+    bench.start(shard="1/2")
+    go_on(60)
+    assert told(bench.stored(of_cameras=False)) == [("opened", "no_detector")]
+    bench.start(shard="0/2")
+    go_on(60)
+    assert told(bench.stored(of_cameras=False)) == [("opened", "no_detector"), ("closed", "recovered")]
+
+
 def test_shards_publish_what_is_theirs(bench: Bench) -> None:
     """What waits to be published is put on the bus by the shard it belongs to, once, however much waits for others."""
     waiting = [make_event(id=f"{number}", camera_id=f"camera-{number % 8}") for number in range(700)]

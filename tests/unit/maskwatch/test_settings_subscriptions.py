@@ -59,6 +59,8 @@ def test_nothing_secret_is_shown() -> None:
         pytest.param("  - {name: a, to: 'apprise:T0KEN'}", 5, "[0].to: after apprise: comes an address", id="apprise"),
         pytest.param("  - {name: a, to: 'https:///T0KEN'}", 5, "[0].to: the address has no host", id="no host"),
         pytest.param("  - {name: a, to: 'https://h:T0KEN/x'}", 5, "[0].to: the address has a port", id="bad port"),
+        pytest.param("  - {name: a, to: 'https://h..h/T0KEN'}", 5, "a port or host that cannot be", id="no name"),
+        pytest.param(f"  - {{name: a, to: 'mqtt://{64 * 'h'}.h/x'}}", 5, "or host that cannot be", id="long name"),
         pytest.param("  - {name: a, to: 'mqtt://h'}", 5, "[0].to: write the topic after the broker", id="no topic"),
         pytest.param("  - {name: a, to: 'mqtt://h/a/+'}", 5, "[0].to: write the topic", id="wildcard"),
         pytest.param("  - {name: A b, to: 'mqtt://h/x'}", 5, "[0].name: write lower-case", id="name"),
