@@ -104,10 +104,10 @@ class Reader:
                     self._say(NewsKind.UNDECODABLE)
                     yield 0.0
                     continue
-                if capture.is_recording and not self._fast:
+                if capture.is_paced and not self._fast:
                     yield pacer.pause(self._pts(shot), self._clock.monotonic())
                 yield from self._receive(shot, selector)
-            if not capture.is_recording:
+            if not capture.has_end:
                 raise SourceLost(LossReason.ENDED, "the stream ended")
         self.is_finished = True
         self._say(NewsKind.FINISHED)
