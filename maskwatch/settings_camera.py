@@ -108,7 +108,8 @@ class PictureHealthSettings(Frozen):
     """Tells a living picture from a frozen, covered or black one."""
 
     frozen_after_s: float = Field(12.0, ge=0, le=3600)
-    """Seconds of the very same picture until the camera counts as frozen. 0 switches the check off."""
+    """Seconds, and at least eight pictures, of the very same moment until the camera counts as frozen. 0 switches the
+    check off."""
     covered_after_s: float = Field(8.0, ge=0, le=3600)
     """Seconds of a black, blinded or featureless picture until the camera counts as covered. 0 switches it off."""
 
