@@ -173,6 +173,8 @@ class Keeper:
             return
         pause = self._backoff.pause_after(progress.good_s)
         self._start_at = self._clock.monotonic() + pause
+        if progress.last_frame_at:  # it showed pictures: this loss is another one
+            self._condition = None
         if reason is not LossReason.NONE:
             self._declare_lost(process, reason, pause)
 

@@ -112,6 +112,24 @@ def test_a_lost_process_is_reported_accounted_for_and_replaced(fault: str, reaso
     assert keeper.restarts == 1
 
 
+@pytest.mark.parametrize("shows_pictures", [False, True])
+def test_each_loss_has_its_own_time(shows_pictures: bool) -> None:
+    """A camera that crashes after it showed pictures is offline since then, and else since the first time."""
+    rig = Rig()
+    keeper = rig.keeper()
+    began = rig.clock.time()
+    for _ in range(2):
+        keeper.step()
+        progress = rig.started[-1].progress
+        if shows_pictures:
+            progress.captured(FrameId(progress.run, 1), rig.clock.time())
+        rig.started[-1].die(-11)
+        keeper.step()
+        crashed = rig.clock.time()
+        rig.clock.advance(3600)
+    assert accounts_of(rig.bus).reports[-1].since == (crashed if shows_pictures else began)
+
+
 def test_absence_is_reported_every_second() -> None:
     """While a crashed camera waits for its next start, it is reported as offline every second."""
     rig = Rig()
