@@ -123,6 +123,24 @@ def test_a_failing_open_pauses() -> None:
     assert min(rig.pauses) >= 0.05
 
 
+@pytest.mark.parametrize("speed", [pytest.param(0.0, id="stands still"), pytest.param(0.1, id="ten times too slow")])
+def test_a_camera_whose_clock_is_bad(speed: float) -> None:
+    """A camera whose own clock stands still is analysed at its rate all the same, and timed by what arrives when."""
+    rig = Rig([item for number in range(500) for item in (make_shot(7 + speed * number / 25), 0.04)], fps=5)
+    pictures = rig.play()
+    late = [picture for picture in pictures if picture.moment > 5]
+    assert len(late) == pytest.approx(75, abs=1)
+    assert all(picture.received_at - picture.captured_at < 0.01 for picture in late)
+
+
+def test_a_stall_is_no_bad_clock() -> None:
+    """After a stall, of which all pictures come at once, a camera's own clock still counts."""
+    script: Script = [*live(50), 3.0, *[make_shot(2 + number / 25) for number in range(75)], *live(50, pts=5)]
+    rig = Rig(script, fps=5)
+    times = [picture.captured_at for picture in rig.play()]
+    assert np.diff(times)[:-10] == pytest.approx(np.full(len(times) - 11, 0.2), abs=0.05)
+
+
 def test_a_file_ends() -> None:
     """A recording is finished at its end and is not opened again."""
     rig = Rig([make_shot(number / 25) for number in range(50)], is_paced=True, has_end=True)
