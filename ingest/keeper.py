@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 END_WITHIN_S = 3.0
 """Seconds that a process has to account for its frames and end when its settings changed."""
 
-NOT_OURS = {"zones", "enabled"}
+NOT_OURS = {"zones", "enabled", "rule"}
 """Settings of a camera that other rooms read: its reader goes on when only these change."""
 
 

@@ -185,7 +185,11 @@ def test_only_changed_cameras_restart() -> None:
     zones = [{"name": "till", "polygon": [(0, 0), (1, 0), (1, 1)]}]
     fleet.apply(
         Settings(
-            cameras=(make_camera(id="stays", zones=zones), make_camera(id="changes", fps=2), make_camera(id="new"))
+            cameras=(
+                make_camera(id="stays", zones=zones, rule={"open_after_s": 5}),
+                make_camera(id="changes", fps=2),
+                make_camera(id="new"),
+            )
         )
     )
     fleet.step()
