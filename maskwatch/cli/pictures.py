@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detector.pipeline import open_pipeline
-from maskwatch.cli.process import signals
+from maskwatch.cli.process import refuse_to_overwrite, signals
 from maskwatch.clock import SystemClock
 from maskwatch.domain import MaskState
 from maskwatch.drawing import WORDS, annotate, caption, has_screen, show
@@ -177,6 +177,7 @@ def video(
     from ingest.sources import make_capture
 
     camera = _camera(source)
+    refuse_to_overwrite("--output", output, [source])
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings)
     stop, clock = Stop(), SystemClock()
