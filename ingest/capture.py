@@ -30,9 +30,11 @@ class Capture(Protocol):
     hang for ever in a library: only the end of the process is sure to end that.
     """
 
-    is_recording: bool
-    """True: the source delivers as fast as it is read, so the reader paces it, and its end is its end.
-    False: it delivers at its own pace, and an end is a loss. Known once it is open."""
+    is_paced: bool
+    """Whether the source delivers as fast as it is read, or in bursts, so that the reader must hold it back.
+    Known once it is open."""
+    has_end: bool
+    """Whether its end is its end, as that of a film. Where False an end is a loss. Known once it is open."""
 
     def __enter__(self) -> Self:
         """Open, or raise SourceLost."""

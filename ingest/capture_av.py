@@ -45,14 +45,18 @@ class AvCapture:
         self._camera = camera
         self._clock = clock
         self._container: InputContainer | None = None
-        self.is_recording = camera.kind is SourceKind.FILE
+        self.is_paced = self.has_end = camera.kind is SourceKind.FILE
 
     def __enter__(self) -> Self:
         """Connect, and find the video stream."""
         self._container = self._open()
         if self._camera.kind is SourceKind.HTTP:
+            is_hls, duration = "hls" in self._container.format.name, self._container.duration
             # A finite file, or HLS, which comes in bursts of a whole segment: both must be paced by their own clock.
-            self.is_recording = self._container.duration is not None or "hls" in self._container.format.name
+            self.is_paced = is_hls or duration is not None
+            # A playlist has a duration once it is complete. Elsewhere it may be that of the first fragment of a live
+            # stream, or a header's guess: a film also says how many bytes it has.
+            self.has_end = bool(duration) and (is_hls or self._container.size > 0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +114,7 @@ class AvCapture:
         return container
 
     def _decode(self, container: InputContainer) -> Iterator[Shot | None]:
-        clock = _StreamClock(container, is_recording=self.is_recording, from_zero=self._loops)
+        clock = _StreamClock(container, counts=self.is_paced, from_zero=self._loops)
         asked_at = self._clock.monotonic()
         try:
             for packet in container.demux(container.streams.video[0]):
@@ -136,20 +140,20 @@ class AvCapture:
     def _refuse_leftovers(self, asked_at: float) -> None:
         """Give up where reading timed out: FFmpeg then first hands out what its parser held back, as if it were new."""
         waited = self._clock.monotonic() - asked_at
-        if not self.is_recording and waited > 0.95 * self._camera.timeouts.read_s:
+        if not self.is_paced and waited > 0.95 * self._camera.timeouts.read_s:
             raise SourceLost(LossReason.TIMEOUT, f"nothing came for {waited:.1f} s")
 
 
 class _StreamClock:
-    """A stream's own time of each frame; where it has none a recording's frames are counted."""
+    """A stream's own time of each frame; where it has none the frames of what must be paced are counted."""
 
-    def __init__(self, container: InputContainer, *, is_recording: bool, from_zero: bool) -> None:
+    def __init__(self, container: InputContainer, *, counts: bool, from_zero: bool) -> None:
         self.pts: float | None = None
         self._from_zero = from_zero
         self._first: float | None = None
         self._is_missing = container.format.name in _FORMATS_WITHOUT_CLOCK
         self._rate = float(container.streams.video[0].average_rate or 25)
-        self._counts = is_recording
+        self._counts = counts
         self._frames = 0
 
     def knows(self, frame: VideoFrame) -> bool:

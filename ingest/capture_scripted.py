@@ -49,7 +49,8 @@ PICTURES = (".jpg", ".jpeg", ".png")
 class ScriptedCapture:
     """Plays the parts named in the source; the same pictures each time."""
 
-    is_recording = True
+    is_paced = True
+    has_end = True
 
     def __init__(self, camera: CameraSettings) -> None:
         """Prepare; nothing is opened yet."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class WebcamCapture:
     """`webcam:N` or /dev/videoN."""
 
-    is_recording = False
+    is_paced = False
+    has_end = False
 
     def __init__(self, camera: CameraSettings) -> None:
         """Prepare; nothing is opened yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ingest.camera_state import Condition
@@ -15,7 +15,7 @@ from maskwatch.bus_routed import open_bus
 from maskwatch.contracts import CAMERAS_TABLE
 from maskwatch.domain import CameraState, LossReason
 from maskwatch.errors import BusUnavailable, ConfigError
-from maskwatch.reports import camera_from_json
+from maskwatch.reports import camera_from_json, readable
 from maskwatch.shard import Shard, owns
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maskwatch.bus import Bus
     from maskwatch.bus_routed import BusAddress
     from maskwatch.clock import Clock
+    from maskwatch.domain import CameraReport
     from maskwatch.heartbeat import Heartbeat, Stop
     from maskwatch.settings import Settings
     from maskwatch.settings_camera import CameraSettings
@@ -39,12 +40,15 @@ STOP_WITHIN_S = 2.0
 FAREWELL_S = 2.0
 """Seconds that detectors have for the frames of a removed camera before its stream goes."""
 
+LOOK_S = 5.0
+"""Pause between two looks at the table of cameras. A row that nobody renewed meanwhile belongs to no process."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Farewell:
     """A removed camera whose last frames may still be judged."""
 
-    keeper: Keeper
+    camera_id: str
     until: float
 
 
@@ -87,7 +91,8 @@ class IngestFleet:
         self._keepers: dict[str, Keeper] = {}
         self._farewells: dict[str, _Farewell] = {}
         self._runs: dict[str, int] = {}
-        self._started = False
+        self._look_at = float("-inf")
+        self._strays: dict[str, CameraReport] = {}
         self._wanted: dict[str, CameraSettings] = {}
         self.apply(settings)
 
@@ -121,7 +126,7 @@ class IngestFleet:
     def step(self) -> None:
         """Follow the settings, look at each camera, say goodbye to removed ones, and show that the loop turns."""
         self._follow_settings()
-        self._remember_runs()
+        self._look_at_table()
         for camera_id, keeper in list(self._keepers.items()):
             keeper.step()
             if keeper.has_ended:
@@ -164,22 +169,29 @@ class IngestFleet:
             log.info("new settings are taken")
             self.apply(settings)
 
-    def _remember_runs(self) -> None:
-        """Learn, once, which run each camera had before this process: the next must be greater, whatever the clock."""
-        if self._started:
+    def _look_at_table(self) -> None:
+        """Learn which run each camera had before this process, and which cameras were removed while there was none."""
+        if self._clock.monotonic() < self._look_at:
             return
+        self._look_at = self._clock.monotonic() + LOOK_S
         try:
-            reports = {id_: camera_from_json(value) for id_, value in self._bus.table(CAMERAS_TABLE).items()}
+            reports = readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
         except BusUnavailable:
-            reports = {}
-        except ValueError:
-            log.warning("the table of cameras does not decode; runs are numbered by the clock alone")
-            reports = {}
-        for camera_id, report in reports.items():
-            if camera_id in self._keepers:
-                keeper = self._keepers[camera_id]
-                keeper.last_run = max(keeper.last_run, report.run)
-        self._started = True
+            return
+        for camera_id in reports.keys() & self._keepers.keys():  # the next run must be greater, whatever the clock
+            keeper = self._keepers[camera_id]
+            keeper.last_run = max(keeper.last_run, reports[camera_id].run)
+        known = self._keepers.keys() | self._farewells.keys()
+        strays = {id_: each for id_, each in reports.items() if id_ not in known and owns(id_, self._shard)}
+        for camera_id, report in strays.items():
+            if self._strays.get(camera_id) == report:
+                log.info("camera %s was removed while it was not read", camera_id)
+                self._runs[camera_id] = report.run
+                now = self._clock.time()
+                gone = replace(report, state=CameraState.OFFLINE, reason=LossReason.DISABLED, since=now)
+                self._outbox.report(replace(gone, reported_at=now, fps=0.0, source_fps=0.0))
+                self._farewells[camera_id] = _Farewell(camera_id, self._clock.monotonic() + FAREWELL_S)
+        self._strays = strays
 
     def _keeper(self, camera: CameraSettings) -> Keeper:
         self._farewells.pop(camera.id, None)  # it is back before its stream was removed
@@ -199,13 +211,12 @@ class IngestFleet:
             self._keepers[camera_id] = self._keeper(self._wanted[camera_id])
             return
         keeper.report(Condition(CameraState.OFFLINE, LossReason.DISABLED, self._clock.time()))
-        self._farewells[camera_id] = _Farewell(keeper, self._clock.monotonic() + FAREWELL_S)
+        self._farewells[camera_id] = _Farewell(camera_id, self._clock.monotonic() + FAREWELL_S)
 
     def _say_goodbye(self, farewell: _Farewell) -> bool:
-        camera_id = farewell.keeper.camera.id
         if not self._outbox.is_empty or self._clock.monotonic() < farewell.until:
             return False
-        return self._outbox.forget(camera_id)
+        return self._outbox.forget(farewell.camera_id)
 
     def _fork(self, camera: CameraSettings, run: int, start: Condition | None) -> ReadingProcess:
         return CameraProcess(camera=camera, bus_address=self._bus_address, run=run, start=start, clock=self._clock)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 END_WITHIN_S = 3.0
 """Seconds that a process has to account for its frames and end when its settings changed."""
 
-NOT_OURS = {"zones", "enabled"}
+NOT_OURS = {"zones", "enabled", "rule"}
 """Settings of a camera that other rooms read: its reader goes on when only these change."""
 
 
@@ -173,6 +173,8 @@ class Keeper:
             return
         pause = self._backoff.pause_after(progress.good_s)
         self._start_at = self._clock.monotonic() + pause
+        if progress.last_frame_at:  # it showed pictures: this loss is another one
+            self._condition = None
         if reason is not LossReason.NONE:
             self._declare_lost(process, reason, pause)
 

@@ -35,6 +35,9 @@ MEMORY = 64
 ADDS_NOTHING = 0.02
 WINDOW = 12
 FEWEST = 6
+"""Excursions, of three pictures each, without which nothing is said."""
+
+AWAY_PAUSES = 3
 
 NOISE = 0.017
 """Lower quartile of the excursion from which a still scene is alive: frozen up to 0.015, noise from 0.019."""
@@ -102,7 +105,8 @@ class FrozenPicture:
     A camera that hangs goes on encoding one picture, so what arrives is not identical: keyframes pulse and rate
     control refines. A still scene has a sensor's noise, of which an encoder may leave little. What tells them apart:
 
-    - Where anything moved against the first picture of the stretch, a new stretch begins.
+    - Where anything moved against the first picture of the stretch, a new stretch begins; so it does after a pause
+      much longer than the one before: of a camera that was away the pictures until then say nothing.
     - *Excursion*: noise leaves the mean and comes back from one picture to the next, refinement does not.
     - *Novelty*: distance to the nearest of all pictures remembered. Where an encoder sends nothing between
       keyframes, those of a frozen picture are known ones, and those of a still scene are not.
@@ -117,19 +121,22 @@ class FrozenPicture:
         self._excursions: deque[float] = deque(maxlen=WINDOW)
         self._alive_at = 0.0
         self._looked_at = float("-inf")
+        self._pause = 0.0  # between the last two looks
         self._verdict = False
 
     def judge(self, image: Image, grey: Image, moment: float) -> bool:
         """Whether the picture is frozen. Arguments as for `PictureHealth.judge`."""
-        if moment - self._looked_at < SAMPLE_EVERY_S:
+        pause = moment - self._looked_at
+        if pause < SAMPLE_EVERY_S:
             return self._verdict
-        self._looked_at = moment
+        was_away = pause > max(self._after_s / 2, AWAY_PAUSES * self._pause)
+        self._looked_at, self._pause = moment, pause
         points = _points(image)
-        if self._first is None or _largest_change(self._first, grey) > SAME_SCENE:
+        if self._first is None or was_away or _largest_change(self._first, grey) > SAME_SCENE:
             self._begin(points, grey, moment)
         else:
             self._continue(points, moment)
-        self._verdict = moment - self._alive_at >= self._after_s
+        self._verdict = len(self._excursions) >= FEWEST and moment - self._alive_at >= self._after_s
         return self._verdict
 
     def _begin(self, points: Points, grey: Image, moment: float) -> None:
@@ -151,7 +158,8 @@ class FrozenPicture:
         if len(self._excursions) < FEWEST:
             return
         if np.percentile(self._excursions, 25) >= NOISE:
-            self._alive_at = max(self._alive_at, (self._recent[0][0] + moment) / 2)
+            middle = (self._recent[0][0] + moment) / 2
+            self._alive_at = max(self._alive_at, middle, moment - self._after_s / 2)  # at a low rate the middle is old
         elif novelty >= NEW_KEYFRAME and np.median([each for _, _, each in self._recent]) < STILL_CODE:
             self._alive_at = moment
 

@@ -104,10 +104,10 @@ class Reader:
                     self._say(NewsKind.UNDECODABLE)
                     yield 0.0
                     continue
-                if capture.is_recording and not self._fast:
+                if capture.is_paced and not self._fast:
                     yield pacer.pause(self._pts(shot), self._clock.monotonic())
                 yield from self._receive(shot, selector)
-            if not capture.is_recording:
+            if not capture.has_end:
                 raise SourceLost(LossReason.ENDED, "the stream ended")
         self.is_finished = True
         self._say(NewsKind.FINISHED)
@@ -117,11 +117,17 @@ class Reader:
         now, wall = self._clock.monotonic(), self._clock.time()
         self._delivered(now)
         pts = self._pts(shot)
-        placed = self._media_times.place(pts, wall) if self._fast else self._live_times.place(shot.pts, wall, now)
+        if self._fast:
+            placed, wanted = self._media_times.place(pts, wall), selector.wants(pts)
+        else:
+            was_bad, wanted = selector.is_clock_bad, selector.wants(pts, now)
+            if selector.is_clock_bad and not was_bad:
+                log.warning("camera %s: its clock is too slow; pictures are timed by their arrival", self._camera.id)
+            placed = self._live_times.place(None if selector.is_clock_bad else shot.pts, wall, now)
         self._notice(placed)
         self.size = (shot.width, shot.height)
         self.last_frame_at = placed.captured_at
-        if not selector.wants(pts):
+        if not wanted:
             yield 0.0
             return
         analysis = self._camera.analysis

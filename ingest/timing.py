@@ -15,6 +15,9 @@ PTS_AHEAD_S = 5.0
 LONGEST_DELAY_S = 10.0
 """More than a connection can be behind without having timed out: the stream's clock stood still."""
 
+OVERDUE_S = 1.0
+"""Seconds, beside two intervals, without a picture by the camera's own clock, after which one is taken all the same."""
+
 DRIFT = 0.001
 """Seconds per second by which the anchor may follow a camera whose clock runs slow; quartz stays under 0.0002."""
 
@@ -113,7 +116,10 @@ class MediaTimes:
 
 
 class FrameSelector:
-    """Chooses, by their own timestamps alone, so many pictures per second.
+    """Chooses, by their own timestamps, so many pictures per second.
+
+    A live camera's clock may stand still, or run far too slow: where the time of arrival says twice in a row that a
+    picture is overdue, that is the clock from then on.
 
     >>> selector = FrameSelector(fps=5)
     >>> [n for n in range(25) if selector.wants(n / 25)]
@@ -124,9 +130,31 @@ class FrameSelector:
         """Choose up to `fps` pictures per second."""
         self._interval = 1.0 / fps
         self._next: float | None = None
+        self._chosen_at = float("inf")
+        self._overdue = 0
+        self.is_clock_bad = False
 
-    def wants(self, pts: float) -> bool:
-        """Whether the picture of this time is to be analysed. A clock that jumps begins a new rhythm."""
+    def wants(self, pts: float, arrived_at: float | None = None) -> bool:
+        """Whether the picture of this time is to be analysed. A clock that jumps begins a new rhythm.
+
+        Args:
+            pts: the picture's own time in seconds.
+            arrived_at: monotonic time of its arrival, for a source that delivers in real time.
+        """
+        if arrived_at is None:
+            return self._is_due(pts)
+        if self._is_due(arrived_at if self.is_clock_bad else pts):
+            self._overdue = 0
+        elif arrived_at - self._chosen_at > 2 * self._interval + OVERDUE_S:
+            self._overdue += 1
+            self._next = pts + self._interval
+            self.is_clock_bad = self._overdue > 1
+        else:
+            return False
+        self._chosen_at = arrived_at
+        return True
+
+    def _is_due(self, pts: float) -> bool:
         early = 0.1 * self._interval  # a source that delivers just this many, unevenly, loses none
         if self._next is None or pts < self._next - self._interval - PTS_BACK_S:
             self._next = pts + self._interval

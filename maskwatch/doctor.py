@@ -62,6 +62,7 @@ def examine(
     data_dir: Path,
     runtimes: Callable[[], Mapping[str, str]],
     providers: Callable[[], Sequence[str]],
+    postgres: Callable[[str], int],
 ) -> list[Row]:
     """Look at everything that a stack with these settings would need.
 
@@ -70,6 +71,7 @@ def examine(
         data_dir: where `maskwatch up` would keep everything.
         runtimes: version by name of the installed onnxruntimes (`detector.engine.installed_runtimes`).
         providers: onnxruntime's names of what models can run on (`detector.engine.available_providers`).
+        postgres: connects to an address of PostgreSQL as the stack does; returns its version, such as 150004.
     """
     return [
         *python_rows(),
@@ -80,7 +82,7 @@ def examine(
         runtime_row(runtimes()),
         provider_row(settings.detector.provider, providers),
         *bus_rows(settings),
-        store_row(settings),
+        store_row(settings, postgres),
         data_row(data_dir),
         training_row(),
     ]
@@ -228,22 +230,18 @@ def judged_server(where: str, info: BusInfo, needed: int, cameras: int) -> Row:
     return Row("bus", Status.OK, said)
 
 
-def store_row(settings: Settings) -> Row:
+def store_row(settings: Settings, postgres: Callable[[str], int]) -> Row:
     """Look at the database that would be used: SQLite's file, or the PostgreSQL in the settings."""
     url = settings.store.url
     if not url:
         return Row("store", Status.OK, f"SQLite {sqlite3.sqlite_version}, in the data directory")
     where = hide_credentials(url)
     try:
-        psycopg = importlib.import_module("psycopg")
-    except ImportError:
-        return Row("store", Status.FAIL, f"{where}: no driver is installed", "pip install 'maskwatch[postgres]'")
-    try:
-        with psycopg.connect(url, connect_timeout=5, application_name="maskwatch doctor") as connection:
-            number = connection.info.server_version
-    except psycopg.Error as error:
-        said = " ".join(hide_credentials(str(error)).split())
-        return Row("store", Status.FAIL, f"{where}: {said}", "Start it, or correct store.url.")
+        number = postgres(url)
+    except Unsupported as error:
+        return Row("store", Status.FAIL, f"{where}: {error}", "pip install 'maskwatch[postgres]'")
+    except MaskwatchError as error:
+        return Row("store", Status.FAIL, f"{where}: {error}", "Start it, or correct store.url.")
     said = f"{where}: PostgreSQL {number // 10_000}.{number % 10_000}"
     if number < OLDEST_POSTGRES:
         return Row("store", Status.WARN, said, "Only 15 and newer are tested.")

@@ -192,7 +192,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _socket_path(directory: Path) -> Path:
     """Put the socket beside the data, or below the temporary folder where that path is too long for the kernel."""
     wanted = directory.resolve() / "valkey.sock"
-    if len(str(wanted)) <= _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(wanted)) <= _LONGEST_SOCKET_PATH:
         return wanted
-    short = hashlib.sha256(str(wanted).encode()).hexdigest()[:16]
+    short = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"maskwatch-{os.getuid()}-{short}" / "valkey.sock"

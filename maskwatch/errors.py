@@ -84,4 +84,4 @@ class BadMessage(MaskwatchError):
 
 
 FATAL_EXITS = frozenset({ConfigError.exit_code, ModelMismatch.exit_code, Unsupported.exit_code})
-"""Exit codes that trying again cannot mend: neither the supervisor nor systemd does."""
+"""Exit codes that trying again cannot mend: neither systemd does, nor the supervisor for a worker that never ran."""

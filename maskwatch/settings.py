@@ -6,12 +6,14 @@ Its larger parts are files of their own, `settings_camera.py`, `settings_rule.py
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from maskwatch.frozen import Frozen
 from maskwatch.schedule import time_zone
+from maskwatch.secrecy import require_whole
 from maskwatch.settings_camera import CameraDefaults, CameraSettings
 from maskwatch.settings_dashboard import DashboardSettings
 from maskwatch.settings_privacy import PrivacyMode, PrivacySettings
@@ -29,6 +31,11 @@ class BusSettings(Frozen):
     frames_url: str = ""
     """A second server for pictures alone, without persistence and with a memory cap of its own; empty to keep them
     beside everything else."""
+
+    @field_validator("url", "frames_url")
+    @classmethod
+    def _is_whole(cls, value: str) -> str:
+        return require_whole(value)
 
     @model_validator(mode="after")
     def _has_both(self) -> BusSettings:
@@ -53,7 +60,9 @@ class StoreSettings(Frozen):
             raise ValueError("write postgresql://user:password@host/database, or leave it out for SQLite")
         if not rest.rpartition("@")[2].partition("?")[0].partition("/")[2]:
             raise ValueError("the address names no database; write postgresql://user:password@host/database")
-        return value
+        if not re.fullmatch(r"(\[.*\]|[^:]*)(:[0-9]+)?", rest.rpartition("@")[2].partition("/")[0]):
+            raise ValueError("the address has a port that is no number")
+        return require_whole(value)
 
 
 STILL_FACE_SCORE = 0.4

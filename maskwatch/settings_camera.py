@@ -9,12 +9,15 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from maskwatch.frozen import Frozen
-from maskwatch.secrecy import hide_credentials
+from maskwatch.secrecy import hide_credentials, require_whole
 from maskwatch.settings_rule import RuleSettings
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 Unit = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Unit, Unit]
+
+_MEANT_AS_ADDRESS = re.compile(r"(rtsps?|https?)(:(?!//)|//)|(?!scripted:|webcam:)[^/]*:[^/]*@", re.IGNORECASE)
+"""An address without `://`, or without a scheme: nobody's file is called so, and its password would be shown."""
 
 PIPELINE = "pipeline"
 """What events about the service itself name as their camera; no camera may be called so."""
@@ -108,7 +111,8 @@ class PictureHealthSettings(Frozen):
     """Tells a living picture from a frozen, covered or black one."""
 
     frozen_after_s: float = Field(12.0, ge=0, le=3600)
-    """Seconds of the very same picture until the camera counts as frozen. 0 switches the check off."""
+    """Seconds, and at least eight pictures, of the very same moment until the camera counts as frozen. 0 switches the
+    check off."""
     covered_after_s: float = Field(8.0, ge=0, le=3600)
     """Seconds of a black, blinded or featureless picture until the camera counts as covered. 0 switches it off."""
 
@@ -180,11 +184,15 @@ class CameraSettings(CameraDefaults):
     @field_validator("source")
     @classmethod
     def _is_known(cls, value: str) -> str:
+        if _MEANT_AS_ADDRESS.match(value):
+            raise ValueError("an address begins with rtsp://, rtsps://, http:// or https://; before a file write ./")
         scheme, separator, rest = value.partition("://")
         if separator and scheme.lower() not in {"rtsp", "rtsps", "http", "https"}:
             raise ValueError(f"unknown scheme {scheme!r}; known are rtsp, rtsps, http, https, or a file's path")
         if separator and not rest.rpartition("@")[2].strip("/"):
             raise ValueError("the address has no host")
+        if separator:
+            require_whole(value)
         if value.startswith("webcam:") and not value.removeprefix("webcam:").isdigit():
             raise ValueError("write webcam: and the number of the device, such as webcam:0")
         return value

@@ -15,7 +15,7 @@ from maskwatch import duration
 from maskwatch.domain import EventKind
 from maskwatch.frozen import Frozen
 from maskwatch.schedule import Schedule
-from maskwatch.secrecy import hide_address
+from maskwatch.secrecy import hide_address, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -261,6 +261,7 @@ def _check_host(value: str, rest: str) -> None:
         raise ValueError("the address has a port or host that cannot be") from None
     if not rest.startswith("//") or not host:
         raise ValueError("the address has no host")
+    require_whole(parts.netloc)
 
 
 def _is_topic(text: str) -> bool:

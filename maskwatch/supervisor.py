@@ -19,6 +19,7 @@ from maskwatch.processes import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from maskwatch.clock import Clock
     from maskwatch.embedded import EmbeddedValkey
@@ -38,6 +39,7 @@ class Child:
 
     name: str
     command: Sequence[str]
+    health_file: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     retry_at: float = 0.0
@@ -48,6 +50,11 @@ class Child:
     def running(self) -> bool:
         """Whether its process is there."""
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def has_lived(self) -> bool:
+        """Whether its loop ever turned in this stack: it could run here, whatever keeps it from that now."""
+        return self.health_file is not None and self.health_file.exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +144,19 @@ class Supervisor:
     def _bury(self, child: Child, now: float) -> None:
         code = child.process.returncode if child.process is not None else 0
         child.process = None
-        if code in FATAL_EXITS:
+        if code in FATAL_EXITS and not child.has_lived:
             log.error("%s cannot run here (exit code %s); ending the stack", child.name, code)
             self.exit_code = code
             child.retry_at = float("inf")
+            return
+        if code in FATAL_EXITS:  # most likely it died of something else, and met a broken edit of the settings
+            child.restarts += 1
+            child.retry_at = now + LONGEST_PAUSE_S
+            log.error(
+                "%s ran, and cannot any more (exit code %s): mend what it said last (`maskwatch check-config` names "
+                "mistakes in the settings); the others go on, and it is tried again in %.0f s",
+                child.name, code, LONGEST_PAUSE_S,
+            )  # fmt: skip
             return
         if now - child.started_at >= GOOD_AFTER_S:
             child.failures = 0

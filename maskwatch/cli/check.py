@@ -14,6 +14,8 @@ from rich.table import Table
 from maskwatch.cli.process import data_dir_option
 from maskwatch.cloudevents import event_schema, merged_schema
 from maskwatch.docs_settings import settings_schema
+from maskwatch.errors import StoreUnavailable
+from maskwatch.secrecy import hide_credentials
 from maskwatch.settings import Settings
 from maskwatch.settings_file import dump_settings, load_settings
 
@@ -58,7 +60,13 @@ def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
     from maskwatch.doctor import examine, exit_code
 
     settings = load_settings(config) if config else Settings()
-    rows = examine(settings=settings, data_dir=data_dir, runtimes=installed_runtimes, providers=available_providers)
+    rows = examine(
+        settings=settings,
+        data_dir=data_dir,
+        runtimes=installed_runtimes,
+        providers=available_providers,
+        postgres=postgres_version,
+    )
     if as_json:
         for row in rows:
             click.echo(json.dumps(asdict(row)))
@@ -74,3 +82,20 @@ def doctor(config: Path | None, data_dir: Path, as_json: bool) -> None:
             )
         Console(width=None if sys.stdout.isatty() else 200).print(table)
     sys.exit(exit_code(rows))
+
+
+def postgres_version(url: str) -> int:
+    """Connect to PostgreSQL as the stack does, and return its version as a number; raises StoreUnavailable."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from aggregator.database import connect
+
+    database = connect(Path(), url)
+    try:
+        with database.engine.connect() as connection:
+            return int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    except SQLAlchemyError as error:  # its driver gets the parts of the address: it never quotes it as a whole
+        said = " ".join(hide_credentials(str(getattr(error, "orig", error))).split())
+        raise StoreUnavailable(said) from None
+    finally:
+        database.close()

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detector.pipeline import open_pipeline
-from maskwatch.cli.process import signals
+from maskwatch.cli.process import refuse_to_overwrite, signals
 from maskwatch.clock import SystemClock
 from maskwatch.domain import MaskState
 from maskwatch.drawing import WORDS, annotate, caption, has_screen, show
@@ -84,7 +84,7 @@ def image(
 ) -> None:
     """Find and judge the faces in pictures, draw them, and say what was seen."""
     files = _pictures(source)
-    _require_another(source, output)
+    refuse_to_overwrite("--output", output, [str(source)])
     root = source if source.is_dir() else source.parent
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings, stills=True)
@@ -153,12 +153,6 @@ def _write(path: Path, picture: Image) -> None:
         raise ConfigError(f"{path}: cannot be written: {error}") from None
 
 
-def _require_another(source: Path, output: Path | None) -> None:
-    """Raise ConfigError where what is written would replace what is read."""
-    if output is not None and source.exists() and output.exists() and source.samefile(output):
-        raise ConfigError(f"--output {output}: is what is read; name another, as it would be replaced")
-
-
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
@@ -187,7 +181,7 @@ def video(
     from ingest.sources import make_capture
 
     camera = _camera(source)
-    _require_another(Path(source), output)
+    refuse_to_overwrite("--output", output, [source])
     settings = DetectorSettings(face_model=face, mask_model=model, face_score=confidence, provider=provider)
     pipeline, _, _ = open_pipeline(settings)
     stop, clock = Stop(), SystemClock()

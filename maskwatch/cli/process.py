@@ -19,7 +19,7 @@ from maskwatch.errors import ConfigError, StoreNotReady, StoreUnavailable
 from maskwatch.secrecy import hide_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from maskwatch.bus_routed import BusAddress
@@ -176,11 +176,32 @@ def signals(stop: Stop, reload: Callable[[], None] | None = None) -> Iterator[No
             signal.signal(number, handler)
 
 
+def refuse_to_overwrite(option: str, target: Path | None, sources: Iterable[str]) -> None:
+    """Raise ConfigError where a file or folder to write is one of those that are read."""
+    if target is None:
+        return
+    for source in sources:
+        try:
+            is_same = target.samefile(source)
+        except (OSError, ValueError):  # one of them is not there, or is no file: an address, or `bus`
+            continue
+        if is_same:
+            raise ConfigError(f"{option} {target}: is what is read; name another, as it would be replaced")
+
+
 def start_logging(role: str, level: str = "INFO") -> None:
-    """Log one line per event to standard error, in UTC, with nothing secret in it."""
+    """Log one line per event to standard error, in UTC, with nothing secret in it; raises ConfigError.
+
+    Args:
+        role: stands in each line.
+        level: least level, where MASKWATCH_LOG in the environment names no other.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_SafeFormatter(f"%(asctime)s %(levelname)-7s {role:<9} %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
-    logging.basicConfig(level=os.environ.get("MASKWATCH_LOG", level).upper(), handlers=[handler], force=True)
+    least = os.environ.get("MASKWATCH_LOG", level).upper()
+    if least not in logging.getLevelNamesMapping():
+        raise ConfigError(f"MASKWATCH_LOG: {least.lower()!r} is not known; known are debug, info, warning and error")
+    logging.basicConfig(level=least, handlers=[handler], force=True)
     for chatty in ("alembic", "uvicorn.error"):  # they tell each step of what goes well
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

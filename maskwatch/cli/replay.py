@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregator.replay import Outcome, Replay, side_by_side
-from maskwatch.cli.process import data_dir_option
+from maskwatch.cli.process import data_dir_option, refuse_to_overwrite
 from maskwatch.cli.replay_sources import START, Sources
 from maskwatch.contracts import event_to_json
 from maskwatch.errors import ConfigError
@@ -75,6 +75,7 @@ def replay(
     """
     if compare and rules is None:
         raise ConfigError("--compare needs --rules: the changed settings to set beside the present ones")
+    refuse_to_overwrite("--record", record, sources)
     present = _present(config)
     changed = load_settings(rules) if rules is not None else present
     new, old = Replay(changed), Replay(present) if compare else None

@@ -96,7 +96,8 @@ def up(config: Path, data_dir: Path) -> None:
 def _stages(settings: Settings, config: Path, data_dir: Path) -> list[Stage]:
     def child(role: str, name: str) -> Child:
         command = [sys.executable, "-m", "maskwatch", role, "-c", str(config), "--data-dir", str(data_dir)]
-        return Child(name, [*command, "--health-file", str(health_path(data_dir, name))])
+        health_file = health_path(data_dir, name)
+        return Child(name, [*command, "--health-file", str(health_file)], health_file)
 
     detectors = tuple(child("detect", f"detect-{number + 1}") for number in range(settings.detector.workers))
     stages = [

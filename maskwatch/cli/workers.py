@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from maskwatch.cli.process import (
 from maskwatch.clock import SystemClock
 from maskwatch.errors import BusUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
+from maskwatch.secrecy import hide_credentials
 from maskwatch.settings_file import SettingsWatch
 from maskwatch.shard import Shard
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maskwatch.bus_redis import RedisBus
+    from maskwatch.clock import Clock
+
+log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5
 
@@ -48,13 +53,17 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     return config_option(data_dir_option(health(function)))
 
 
-def _connect(address: BusAddress, stop: Stop, clock: SystemClock) -> RedisBus | RoutedBus:
+def _connect(address: BusAddress, stop: Stop, clock: Clock) -> RedisBus | RoutedBus:
     """Return the bus once it answers and is one that can serve; it may come up after this worker."""
-    bus = open_bus(address)
+    bus, said = open_bus(address), ""
+    where = " and ".join(hide_credentials(url) for url in (address.url, address.frames_url) if url)
     while not stop.requested:
         try:
             bus.check()
-        except BusUnavailable:
+        except BusUnavailable as error:
+            if said != str(error):
+                said = str(error)
+                log.warning("waiting for the bus at %s: %s", where, said)
             clock.sleep(PAUSE_S)
         else:
             break

@@ -40,12 +40,18 @@ class FakeCapture:
     """Plays a list: pictures, None for data that is none, numbers for seconds that pass, errors to raise."""
 
     def __init__(
-        self, script: Sequence[Shot | SourceLost | float | None], clock: ManualClock, *, is_recording: bool = False
+        self,
+        script: Sequence[Shot | SourceLost | float | None],
+        clock: ManualClock,
+        *,
+        is_paced: bool = False,
+        has_end: bool = False,
     ) -> None:
         """Prepare; an error at the head of the list is raised on opening."""
         self._script = script
         self._clock = clock
-        self.is_recording = is_recording
+        self.is_paced = is_paced
+        self.has_end = has_end
 
     def __enter__(self) -> Self:
         """Open."""

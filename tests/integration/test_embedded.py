@@ -159,6 +159,12 @@ def test_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert (tmp_path / "data").is_dir()
 
 
+def test_a_socket_s_path_is_measured_in_bytes() -> None:
+    """A folder's name of few characters may be longer than the kernel allows: it counts bytes."""
+    server = EmbeddedValkey(Path("/", "监控" * 20), max_memory_bytes=ROOM)
+    assert len(os.fsencode(server._socket)) <= 107
+
+
 def test_foreign_socket_folder_is_refused(tmp_path: Path) -> None:
     """Where the short folder for the socket belongs to somebody else, nothing is started: it could be listened on."""
     if os.geteuid() != 0:

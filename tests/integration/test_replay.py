@@ -108,6 +108,16 @@ def test_mistakes_are_said_plainly(arguments: list[str], said: str) -> None:
         call(*arguments)
 
 
+@pytest.mark.parametrize("same", ["door.jsonl", "./door.jsonl", "link.jsonl"])
+def test_a_recording_is_not_written_over_itself(folder: Path, same: str) -> None:
+    """What is read stays as it was, by whatever name it is to be written."""
+    (folder / "link.jsonl").symlink_to("door.jsonl")
+    before = (folder / "door.jsonl").read_bytes()
+    with pytest.raises(ConfigError, match="is the file that is read"):
+        call("--from", "door.jsonl", "--record", same)
+    assert (folder / "door.jsonl").read_bytes() == before
+
+
 def test_a_film_is_judged_recorded_and_replayed_alike(folder: Path) -> None:
     """The demo's film opens one episode each time, with the same id, from the film as from its recording."""
     film = ROOT / "ingest" / "demo" / "lobby.mp4"

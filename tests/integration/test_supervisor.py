@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from maskwatch.clock import Clock, ManualClock, SystemClock
-from maskwatch.errors import ModelMismatch
+from maskwatch.errors import ConfigError, ModelMismatch
 from maskwatch.heartbeat import Stop
-from maskwatch.supervisor import Child, Stage, Supervisor
+from maskwatch.supervisor import LONGEST_PAUSE_S, Child, Stage, Supervisor
 from tests.programs import is_there, wait_until
 
 if TYPE_CHECKING:
@@ -94,6 +94,27 @@ def test_an_exit_that_trying_again_cannot_mend_ends_the_stack() -> None:
     """A worker that refuses its model ends the stack with its own exit code."""
     worker = child("worker", f"raise SystemExit({ModelMismatch.exit_code})")
     assert supervise(Stage((worker,), 2.0)).run(Stop()) == ModelMismatch.exit_code
+
+
+def test_a_broken_edit_does_not_end_a_stack_that_ran(tmp_path: Path) -> None:
+    """A worker that ran, died and then refuses its settings is tried again after the longest pause; the others stay."""
+    health_file, other = tmp_path / "worker.alive", child("other", OBEDIENT + "time.sleep(60)")
+    worker, clock = child("worker", f"raise SystemExit({ConfigError.exit_code})"), ManualClock()
+    worker.health_file = health_file
+    health_file.touch()
+    supervisor = supervise(Stage((worker, other), 2.0), clock=clock)
+    supervisor.step()
+    assert worker.process is not None
+    worker.process.wait()
+    supervisor.step()
+    assert supervisor.exit_code == 0
+    assert worker.retry_at - clock.monotonic() == LONGEST_PAUSE_S
+    assert other.running
+    worker.command = child("worker", OBEDIENT + "time.sleep(60)").command
+    clock.advance(LONGEST_PAUSE_S)
+    supervisor.step()
+    assert worker.running
+    supervisor.stop()
 
 
 def test_stages_end_in_order(tmp_path: Path) -> None:

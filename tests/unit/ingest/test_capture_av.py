@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import io
 import logging
 import threading
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import av
 import av.error
@@ -51,7 +52,8 @@ def capture(source: object, **settings: object) -> AvCapture:
 def test_reads_a_file(film: Path) -> None:
     """A file's pictures come in order with their times, and convert to the size asked for, in BGR."""
     with capture(film) as opened:
-        assert opened.is_recording
+        assert opened.is_paced
+        assert opened.has_end
         for number, shot in enumerate(opened):
             assert shot is not None
             assert shot.pts == pytest.approx(number / 10)
@@ -153,19 +155,33 @@ def test_no_secret_in_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.Cap
     assert "hunter2" not in said
 
 
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.5,\nsegment.ts\n"
+
+
 class _Server(http.server.SimpleHTTPRequestHandler):
-    """Serves a film as a file, and its pictures as multipart JPEG."""
+    """Serves a film as a file, as playlists, in fragments without an end in sight, and as multipart JPEG."""
 
     film: bytes = b""
+    fragments: bytes = b""
+    segment: bytes = b""
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         """Answer."""
         if self.path == "/film.mp4":
+            self._answer(self.film)
+        elif self.path == "/segment.ts":
+            self._answer(self.segment)
+        elif self.path == "/film.m3u8":
+            self._answer(PLAYLIST + b"#EXT-X-ENDLIST\n")
+        elif self.path == "/live.m3u8" and not self.asked:
+            self.asked.append(self.path)  # a second look at it finds a server that has lost it
+            self._answer(PLAYLIST)
+        elif self.path == "/live.mp4":
             self.send_response(200)
-            self.send_header("Content-Type", "video/mp4")
-            self.send_header("Content-Length", str(len(self.film)))
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.wfile.write(self.film)
+            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(self.fragments), self.fragments))
         elif self.path == "/live.mjpg":
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
@@ -177,14 +193,35 @@ class _Server(http.server.SimpleHTTPRequestHandler):
         else:
             self.send_error(404)
 
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def _remuxed(film: Path, container: str, **options: str) -> bytes:
+    """Return the film's pictures in another container."""
+    target = io.BytesIO()
+    with av.open(str(film)) as source, av.open(target, "w", format=container, options=options) as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                sink.mux(packet)
+    return target.getvalue()
 
 
 @pytest.fixture
 def http_server(film: Path) -> Iterator[str]:
     """Provide the address of a server."""
     _Server.film = film.read_bytes()
+    _Server.fragments = _remuxed(film, "mp4", movflags="frag_keyframe+empty_moov+default_base_moof")
+    _Server.segment = _remuxed(film, "mpegts")
+    _Server.asked.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -194,16 +231,34 @@ def http_server(film: Path) -> Iterator[str]:
 
 
 def test_http_file(http_server: str) -> None:
-    """A film on a web server is a recording: it is paced, and its end is its end."""
+    """A film on a web server is paced, and its end is its end."""
     with capture(f"{http_server}/film.mp4") as opened:
-        assert opened.is_recording
+        assert opened.is_paced
+        assert opened.has_end
+        assert len(list(opened)) == 20
+
+
+@pytest.mark.parametrize(
+    ("path", "has_end"),
+    [
+        pytest.param("film.m3u8", True, id="a complete playlist"),
+        pytest.param("live.m3u8", False, id="a live playlist, whose server then fails"),
+        pytest.param("live.mp4", False, id="fragments of unknown length"),
+    ],
+)
+def test_http_bursts(http_server: str, path: str, has_end: bool) -> None:
+    """What comes in bursts is paced; only what is known to be complete ends for good."""
+    with capture(f"{http_server}/{path}") as opened:
+        assert opened.is_paced
+        assert opened.has_end is has_end
         assert len(list(opened)) == 20
 
 
 def test_http_mjpeg(http_server: str) -> None:
     """Multipart JPEG is live and has no clock of its own."""
     with capture(f"{http_server}/live.mjpg") as opened:
-        assert not opened.is_recording
+        assert not opened.is_paced
+        assert not opened.has_end
         shots: list[Shot] = []
         with pytest.raises(SourceLost) as lost:
             shots.extend(shot for shot in opened if shot is not None)
@@ -235,7 +290,8 @@ def test_each_source_has_a_capture(source: str, kind: SourceKind, fast: bool) ->
     camera = make_camera(source=source, pace="fast")
     assert camera.kind is kind
     assert plays_fast(camera) is fast
-    assert make_capture(camera, SystemClock()).is_recording is (kind in {SourceKind.FILE, SourceKind.SCRIPTED})
+    prepared = make_capture(camera, SystemClock())
+    assert prepared.is_paced is prepared.has_end is (kind in {SourceKind.FILE, SourceKind.SCRIPTED})
 
 
 def test_a_webcam_that_is_not_there() -> None:

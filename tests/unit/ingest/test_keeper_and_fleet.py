@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest.fleet import FAREWELL_S, IngestFleet
+from ingest.fleet import FAREWELL_S, LOOK_S, IngestFleet
 from ingest.keeper import Keeper
 from ingest.outbox import Outbox
 from maskwatch.bus_memory import MemoryBus
@@ -112,6 +112,24 @@ def test_a_lost_process_is_reported_accounted_for_and_replaced(fault: str, reaso
     assert keeper.restarts == 1
 
 
+@pytest.mark.parametrize("shows_pictures", [False, True])
+def test_each_loss_has_its_own_time(shows_pictures: bool) -> None:
+    """A camera that crashes after it showed pictures is offline since then, and else since the first time."""
+    rig = Rig()
+    keeper = rig.keeper()
+    began = rig.clock.time()
+    for _ in range(2):
+        keeper.step()
+        progress = rig.started[-1].progress
+        if shows_pictures:
+            progress.captured(FrameId(progress.run, 1), rig.clock.time())
+        rig.started[-1].die(-11)
+        keeper.step()
+        crashed = rig.clock.time()
+        rig.clock.advance(3600)
+    assert accounts_of(rig.bus).reports[-1].since == (crashed if shows_pictures else began)
+
+
 def test_absence_is_reported_every_second() -> None:
     """While a crashed camera waits for its next start, it is reported as offline every second."""
     rig = Rig()
@@ -167,7 +185,11 @@ def test_only_changed_cameras_restart() -> None:
     zones = [{"name": "till", "polygon": [(0, 0), (1, 0), (1, 1)]}]
     fleet.apply(
         Settings(
-            cameras=(make_camera(id="stays", zones=zones), make_camera(id="changes", fps=2), make_camera(id="new"))
+            cameras=(
+                make_camera(id="stays", zones=zones, rule={"open_after_s": 5}),
+                make_camera(id="changes", fps=2),
+                make_camera(id="new"),
+            )
         )
     )
     fleet.step()
@@ -255,6 +277,44 @@ def test_runs_follow_those_of_an_earlier_fleet() -> None:
     rig.bus.put(CAMERAS_TABLE, "door", camera_to_json(make_camera_report(run=2 * 10**12)))
     rig.fleet(make_camera()).step()
     assert rig.started[0].progress.run == 2 * 10**12 + 1
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["at once", "once the bus is there"])
+def test_a_camera_removed_while_nothing_ran_says_goodbye(is_away: bool) -> None:
+    """A camera that is no longer in the settings when ingest starts is reported as disabled, and nothing is left."""
+    rig = Rig()
+    rig.bus.put(CAMERAS_TABLE, "gone", camera_to_json(make_camera_report(camera_id="gone", run=7, captured=5)))
+    rig.bus.append(frames_stream("gone"), make_frame_message(camera_id="gone", seq=5).to_fields(), FRAMES_CAP)
+    rig.bus.away = is_away
+    fleet = rig.fleet(make_camera())
+    fleet.step()
+    rig.bus.away = False
+    for _ in range(4):
+        rig.clock.advance(LOOK_S)
+        fleet.step()
+    accounts = accounts_of(rig.bus, "gone")
+    told = accounts.reports[0]
+    assert (told.state, told.reason) == (CameraState.OFFLINE, LossReason.DISABLED)
+    assert (told.run, told.captured) == (7, 5)
+    assert len(accounts.reports) == 1
+    assert accounts.dropped == {"stopped": 1}
+    assert "gone" not in rig.bus.table(CAMERAS_TABLE)
+    assert rig.bus.length(frames_stream("gone")) == 0
+
+
+def test_a_camera_of_somebody_else_is_left_alone() -> None:
+    """A row that another process renews stays, as do those of other shards."""
+    rig = Rig()
+    shard = Shard(0, 2)
+    fleet = rig.fleet(shard=shard)
+    other = next(name for name in map(str, range(9)) if not owns(name, shard))
+    own = next(name for name in map(str, range(9)) if owns(name, shard))
+    rig.bus.put(CAMERAS_TABLE, other, camera_to_json(make_camera_report(camera_id=other)))
+    for second in range(5):
+        rig.bus.put(CAMERAS_TABLE, own, camera_to_json(make_camera_report(camera_id=own, reported_at=1000.0 + second)))
+        fleet.step()
+        rig.clock.advance(LOOK_S)
+    assert rig.bus.table(CAMERAS_TABLE).keys() == {own, other}
 
 
 def test_the_bus_may_be_away() -> None:

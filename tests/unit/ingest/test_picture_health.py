@@ -67,12 +67,19 @@ def encoded(pictures: Iterable[Image], options: dict[str, str], gop: int, bit_ra
     return received
 
 
-def frozen_at(pictures: Iterable[Image], fps: float = FPS) -> float | None:
-    """Return the second at which pictures of this rate are first called frozen after twelve, None if never."""
+def frozen_at(pictures: Iterable[Image], fps: float = FPS, away: tuple[float, float] = (0.0, 0.0)) -> float | None:
+    """Return the second at which pictures are first called frozen after twelve, None if never.
+
+    Args:
+        pictures: what the camera shows.
+        fps: how many a second.
+        away: after so many seconds the camera shows nothing for so many.
+    """
     check = FrozenPicture(12.0)
     for number, picture in enumerate(pictures):
-        if check.judge(picture, small_grey(picture), number / fps):
-            return number / fps
+        moment = number / fps if number / fps < away[0] else number / fps + away[1]
+        if check.judge(picture, small_grey(picture), moment):
+            return moment
     return None
 
 
@@ -111,6 +118,29 @@ def test_raw_pictures() -> None:
     assert frozen_at([wall()] * 200) == 12.0
     assert frozen_at(noisy(200, 0.5)) is None
     assert frozen_at([wall()] * 30, fps=1.0) == 12.0
+
+
+@pytest.mark.parametrize("seconds", [8, 15, 30, 600])
+@pytest.mark.parametrize("before", [1, 40])
+def test_a_still_scene_after_a_loss(before: int, seconds: float) -> None:
+    """A still scene is alive as well after its camera was away, for however long, and had shown much or little."""
+    assert frozen_at(noisy(before + 100, 2.0), fps=5.0, away=(before / 5, seconds)) is None
+
+
+@pytest.mark.parametrize("fps", [1.0, 0.5, 0.3, 0.2, 0.1, 0.05])
+def test_few_pictures(fps: float) -> None:
+    """At a low rate a still scene is alive, and a picture that repeats is found as soon as there are enough of them."""
+    alive = list(noisy(60, 2.0))
+    assert frozen_at(alive, fps) is None
+    assert frozen_at([wall()] * 60, fps) == pytest.approx(max(12.0, 7 / fps), abs=1 / fps)
+    stopped = frozen_at([*alive[:30], *[alive[29]] * 30], fps)
+    assert stopped is not None
+    assert 0 < stopped - 29 / fps <= 12 + 5 / fps
+
+
+def test_a_frozen_camera_after_a_loss() -> None:
+    """A camera that comes back with the very same picture is frozen twelve seconds later."""
+    assert frozen_at([wall()] * 240, away=(10.0, 60.0)) == 10 + 60 + 12
 
 
 def test_life_returns_at_once() -> None:

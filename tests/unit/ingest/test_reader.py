@@ -30,7 +30,9 @@ Script = list["Shot | SourceLost | float | None"]
 class Rig:
     """A reader on captures that play scripts, one for each connection, driven by hand."""
 
-    def __init__(self, *scripts: Script, is_recording: bool = False, depth: int = 100, **settings: Any) -> None:
+    def __init__(
+        self, *scripts: Script, is_paced: bool = False, has_end: bool = False, depth: int = 100, **settings: Any
+    ) -> None:
         """Build them for these settings."""
         self.clock = ManualClock()
         self.progress = Progress(int(self.clock.time() * 1000), 0.0)
@@ -38,7 +40,7 @@ class Rig:
         self.opened = 0
         self.pauses: list[float] = []
         self._scripts = iter(scripts)
-        self._recording = is_recording
+        self._is_paced, self._has_end = is_paced, has_end
         self.reader = Reader(
             camera=make_camera(**settings),
             clock=self.clock,
@@ -51,7 +53,7 @@ class Rig:
     def _connect(self) -> FakeCapture:
         self.opened += 1
         script = next(self._scripts, [SourceLost(LossReason.REFUSED, "no more")])
-        return FakeCapture(script, self.clock, is_recording=self._recording)
+        return FakeCapture(script, self.clock, is_paced=self._is_paced, has_end=self._has_end)
 
     def play(self, steps: int = 10_000) -> list[Picture]:
         """Run so many steps, letting pauses pass, at most until the scripts are played; returns the pictures."""
@@ -102,6 +104,16 @@ def test_a_normal_end_is_a_loss() -> None:
     assert not rig.reader.is_finished
 
 
+def test_bursts_are_no_film() -> None:
+    """A live stream that comes in bursts is paced like a film, and lost when it ends: it is opened again."""
+    burst: Script = [make_shot(number / 25) for number in range(51)]
+    rig = Rig(burst, burst, is_paced=True)
+    rig.play()
+    assert sum(rig.pauses) > 4.0
+    assert losses(rig) == [LossReason.ENDED, LossReason.ENDED]
+    assert not rig.reader.is_finished
+
+
 def test_a_failing_open_pauses() -> None:
     """An open that fails at once is followed by a pause, every time."""
     refused = [SourceLost(LossReason.REFUSED, "")]
@@ -111,9 +123,27 @@ def test_a_failing_open_pauses() -> None:
     assert min(rig.pauses) >= 0.05
 
 
+@pytest.mark.parametrize("speed", [pytest.param(0.0, id="stands still"), pytest.param(0.1, id="ten times too slow")])
+def test_a_camera_whose_clock_is_bad(speed: float) -> None:
+    """A camera whose own clock stands still is analysed at its rate all the same, and timed by what arrives when."""
+    rig = Rig([item for number in range(500) for item in (make_shot(7 + speed * number / 25), 0.04)], fps=5)
+    pictures = rig.play()
+    late = [picture for picture in pictures if picture.moment > 5]
+    assert len(late) == pytest.approx(75, abs=1)
+    assert all(picture.received_at - picture.captured_at < 0.01 for picture in late)
+
+
+def test_a_stall_is_no_bad_clock() -> None:
+    """After a stall, of which all pictures come at once, a camera's own clock still counts."""
+    script: Script = [*live(50), 3.0, *[make_shot(2 + number / 25) for number in range(75)], *live(50, pts=5)]
+    rig = Rig(script, fps=5)
+    times = [picture.captured_at for picture in rig.play()]
+    assert np.diff(times)[:-10] == pytest.approx(np.full(len(times) - 11, 0.2), abs=0.05)
+
+
 def test_a_file_ends() -> None:
     """A recording is finished at its end and is not opened again."""
-    rig = Rig([make_shot(number / 25) for number in range(50)], is_recording=True)
+    rig = Rig([make_shot(number / 25) for number in range(50)], is_paced=True, has_end=True)
     pictures = rig.play()
     assert rig.reader.is_finished
     assert rig.opened == 1
@@ -123,7 +153,7 @@ def test_a_file_ends() -> None:
 
 def test_a_recording_plays_in_real_time() -> None:
     """A recording's pictures come at the pace of its timestamps."""
-    rig = Rig([make_shot(number / 25) for number in range(51)], is_recording=True)
+    rig = Rig([make_shot(number / 25) for number in range(51)], is_paced=True, has_end=True)
     start = rig.clock.monotonic()
     rig.play()
     assert rig.clock.monotonic() - start == pytest.approx(2.0, abs=0.01)
@@ -132,12 +162,12 @@ def test_a_recording_plays_in_real_time() -> None:
 def test_a_fast_recording_waits_for_room_and_nothing_else() -> None:
     """As fast as possible no time passes, times come from the film, and a full slot makes the reader wait."""
     shots = [make_shot(3 + number / 25) for number in range(50)]
-    rig = Rig(shots, is_recording=True, pace="fast")
+    rig = Rig(shots, is_paced=True, has_end=True, pace="fast")
     pictures = rig.play()
     start = rig.progress.run / 1000
     assert [round(picture.captured_at - start, 3) for picture in pictures] == [round(n / 5, 3) for n in range(10)]
     assert rig.clock.monotonic() == 0.0
-    full = Rig(shots, is_recording=True, pace="fast", depth=1)
+    full = Rig(shots, is_paced=True, has_end=True, pace="fast", depth=1)
     assert [picture.id.seq for picture in full.play(steps=12)] == [1]
     assert not full.reader.is_finished
 

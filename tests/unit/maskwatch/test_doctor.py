@@ -9,11 +9,12 @@ import pytest
 
 from maskwatch import doctor
 from maskwatch.bus import BusInfo
+from maskwatch.cli.check import postgres_version
 from maskwatch.contracts import memory_ceiling, pictures_ceiling
 from maskwatch.doctor import Row, Status, exit_code
 from maskwatch.errors import Unsupported
 from maskwatch.settings import Settings
-from tests.servers import old_server
+from tests.servers import deaf_port, old_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ def test_this_installation(tmp_path: Path) -> None:
         data_dir=tmp_path / "not" / "yet",
         runtimes=lambda: {"onnxruntime": "1.30"},
         providers=lambda: ["CPUExecutionProvider"],
+        postgres=postgres_version,
     )
     assert [row for row in rows if row.status is Status.FAIL] == []
     assert exit_code(rows) == 0
@@ -182,3 +184,27 @@ def test_library_that_does_not_load() -> None:
     row = doctor.loading_row("Nothing", "no_such_module", "install it")
     assert (row.status, row.remedy) == (Status.FAIL, "install it")
     assert "no_such_module" in row.detail
+
+
+@pytest.mark.parametrize("options", ["", "?foo=SECRET"])
+def test_a_store_that_does_not_answer_keeps_its_password(options: str) -> None:
+    """A database is reached as the stack reaches it, and whatever the driver says shows no piece of its address."""
+    with deaf_port() as port:
+        store = {"url": f"postgresql://maskwatch:100%SECRET@127.0.0.1:{port}/db{options}"}
+        row = doctor.store_row(Settings.model_validate({"store": store}), postgres_version)
+    assert row.status is Status.FAIL
+    assert "SECRET" not in row.detail
+    assert "invalid percent" not in row.detail
+    assert row.remedy == "Start it, or correct store.url."
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [pytest.param(150_004, Status.OK, id="tested"), pytest.param(140_011, Status.WARN, id="older")],
+)
+def test_versions_of_postgresql(version: int, status: Status) -> None:
+    """An old PostgreSQL is a warning, and the version is shown as people write it."""
+    settings = Settings.model_validate({"store": {"url": "postgresql://u:p@h/d"}})
+    row = doctor.store_row(settings, lambda _: version)
+    assert row.status is status
+    assert row.detail == f"postgresql://***@h/d: PostgreSQL {version // 10_000}.{version % 10_000}"
