@@ -322,6 +322,28 @@ def test_alerts_of_a_running_stack_need_no_secret(tmp_path: Path) -> None:
     assert (done.exit_code, "is `maskwatch notify` running?" in done.output) == (1, True)
 
 
+def test_what_is_gathered_is_said_beside_what_waits(
+    site: list[str], letters: Outbox, tmp_path: Path, store_url: str
+) -> None:
+    """`alerts list --waiting` names how many changes no message holds yet, by subscription, and as JSON beside it."""
+    store = open_store(tmp_path / "data", store_url)
+    names = ("desk", "desk", "guard")
+    rows = [OutboxRow(f"row-{number}", name, make_event(id=f"door-{number}")) for number, name in enumerate(names)]
+    store.commit(Step((), [row.event for row in rows], outbox=rows))
+    store.close()
+    letters.discard([each.key for each in letters.listed([DeliveryState.DEAD])], NOW)
+    assert call("alerts", "list", *site) == "no dead letters\n"
+    assert call("alerts", "list", "--waiting", *site).splitlines() == [
+        "no dead letters, and no message waits",
+        "2 changes are gathered for desk until a cooldown ends",
+        "1 change is gathered for guard until a cooldown ends",
+    ]
+    said = call("alerts", "list", "--waiting", "--subscription", "guard", *site)
+    assert "desk" not in said
+    done = CliRunner().invoke(command, ["alerts", "list", "--waiting", "--json", *site])
+    assert (done.stdout, "2 changes are gathered for desk" in done.stderr) == ("", True)
+
+
 def test_dead_letters_are_given_up(site: list[str], letters: Outbox) -> None:
     """`alerts discard` takes them off the list for good: nobody can send them again."""
     assert "1 of 1 were discarded" in call("alerts", "discard", "one", *site)
