@@ -256,6 +256,26 @@ def test_a_report_in_every_form(site: list[str], tmp_path: Path, store_url: str)
         call("report", *wanted[:-1], "hall")
 
 
+def test_a_report_without_settings_goes_by_those_of_the_stack(tmp_path: Path) -> None:
+    """Zone and privacy are those of the running stack, whose secrets need not be at hand; without one that is said."""
+    config, data = tmp_path / "cameras.yaml", tmp_path / "data"
+    config.write_text(
+        "cameras:\n  - {id: door, source: 'rtsp://u:${NOT_IN_THIS_SHELL}@192.0.2.1/1'}\n"
+        "time_zone: Asia/Kolkata\nprivacy: {mode: statistics}\n"
+    )
+    store = open_store(data, "")
+    store.commit(Step((), (), {("door", int(NOW // 60), "people_mask"): 3}))
+    store.close()
+    span = ("--from", "2023-11-14T00:00", "--to", "2023-11-16T00:00", "--by", "all", "--format", "json")
+    alone = CliRunner().invoke(command, ["report", *span, "--data-dir", str(data)], catch_exceptions=False)
+    assert "small groups of people are not left out" in alone.stderr
+    StackFile(os.getpid(), "unix:///nowhere", str(config), NOW).write(data)
+    beside = CliRunner().invoke(command, ["report", *span, "--data-dir", str(data)], catch_exceptions=False)
+    assert beside.stderr == ""
+    said = [json.loads(each.stdout) for each in (alone, beside)]
+    assert [(each["time_zone"], each["cells"][0]["judged"]) for each in said] == [("UTC", 3), ("Asia/Kolkata", None)]
+
+
 @pytest.mark.parametrize(
     ("span", "why"),
     [

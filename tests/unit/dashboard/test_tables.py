@@ -54,6 +54,15 @@ def test_a_report_says_the_share_and_how_sure_it_is(page: Page) -> None:
     assert most["high"] == pytest.approx(0.982, abs=1e-3)
 
 
+@pytest.mark.parametrize(("mode", "people"), [("alerts", {"door": 10, "gate": 1}), ("statistics", {"door": 10})])
+def test_the_wall_hides_the_few_that_a_report_hides(tmp_path: Path, mode: str, people: dict[str, int]) -> None:
+    """What a tile says of today is what a report would: of too few people nothing, whenever they were counted."""
+    with page_in(tmp_path, f"privacy: {{mode: {mode}}}\n") as page:
+        count(page)
+        cards = page.client().get("/api/v1/cameras").json()
+    assert {each["id"]: each["today"]["people"] for each in cards if each["today"]} == people
+
+
 def test_a_report_by_day_of_one_camera_as_csv(page: Page) -> None:
     """The download has the same numbers under names that a spreadsheet can use."""
     count(page)
