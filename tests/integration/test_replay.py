@@ -85,6 +85,14 @@ def test_the_present_settings_are_those_of_the_folder(folder: Path) -> None:
     assert len(parsed(call("--from", "door.jsonl", "--json", "-c", "lax.yaml")[0])[0]) == 3
 
 
+def test_rules_are_compared_where_only_statistics_are_wanted(folder: Path) -> None:
+    """An episode is not new because the present settings would have told nobody of it; who looks is told so."""
+    (folder / "cameras.yaml").write_text("privacy: {mode: statistics}\n")
+    lines, said = call("--from", "door.jsonl", "--rules", "lax.yaml", "--compare")
+    assert [line.split()[-1] for line in lines if " no_mask " in line] == ["otherwise", "otherwise", "new"]
+    assert "in privacy mode statistics the service tells of none of them" in said
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -113,7 +121,7 @@ def test_a_recording_is_not_written_over_itself(folder: Path, same: str) -> None
     """What is read stays as it was, by whatever name it is to be written."""
     (folder / "link.jsonl").symlink_to("door.jsonl")
     before = (folder / "door.jsonl").read_bytes()
-    with pytest.raises(ConfigError, match="is the file that is read"):
+    with pytest.raises(ConfigError, match="is what is read"):
         call("--from", "door.jsonl", "--record", same)
     assert (folder / "door.jsonl").read_bytes() == before
 
