@@ -73,7 +73,7 @@ def report(
     if (count := (last - first) / SIZES_S.get(size, last - first)) > MOST_ROWS:
         raise ConfigError(
             f"from {begin} to {end} are {count:.0f} {size}s, and {MOST_ROWS} are shown at most; "
-            "write a shorter time or --by all"
+            "write a shorter time, or --by all"
         )
     store = open_store(data_dir, store_url(given, data_dir), create=False)
     try:
