@@ -22,6 +22,7 @@ from aggregator.episodes import (
 )
 from aggregator.evidence import Evidence, weight_of
 from aggregator.fold_state import VERSION, FoldState, state_from_json, state_to_json
+from aggregator.ledger import SETTLE_S
 from aggregator.people import LEAST_JUDGED, Person, assign, is_sound
 from aggregator.still_faces import recall, remember
 from aggregator.tally import Tally
@@ -189,9 +190,8 @@ class Fold:
     def _hear(self, report: CameraReport) -> None:
         state = self.state
         state.ledger.report(report.run, report.captured, report.reported_at)
-        if report.run < state.run:
+        if not self._is_newest(report):
             return  # an old reader's last words
-        state.run = report.run
         for event in follow_camera(state.events, report):
             self._tell(event)
         if report.state is CameraState.OFFLINE:
@@ -204,6 +204,30 @@ class Fold:
             if report.live and unjudged_s > UNWATCHED_S + self._gone_after_s:
                 self._end_people(UNWATCHED)
         state.frozen = report.state is CameraState.FROZEN
+
+    def _is_newest(self, report: CameraReport) -> bool:
+        """Whether a report is of the newest run, which is a lower one if nothing else is heard for SETTLE_S."""
+        state = self.state
+        if report.run in state.ledger.abandoned:
+            return False
+        if report.run < state.run:
+            since = report.reported_at if state.lower_since is None else state.lower_since
+            state.lower_since = min(since, report.reported_at)
+            if report.reported_at - state.lower_since < SETTLE_S:
+                return False
+            self._leave_runs_ahead(report)
+        state.run, state.lower_since = report.run, None
+        return True
+
+    def _leave_runs_ahead(self, report: CameraReport) -> None:
+        """End what runs have seen that a clock had numbered which was ahead, and was set back between two starts."""
+        for observation in self.state.sequence.flush():
+            self._look(observation)
+        self._end_people(CAMERA_LOST)
+        self._tracks.clear()
+        self.state.ending = None
+        self.state.sequence.begin_anew()
+        self.state.ledger.set_back(report.run, report.captured)
 
     def _look(self, observation: Observation) -> None:
         """Take in one picture's faces, in order."""

@@ -132,6 +132,38 @@ def test_a_clock_set_back_ends_what_was_seen_and_goes_on() -> None:
     assert told(events) == [OPENED, ("closed", "left"), OPENED]
 
 
+def test_a_run_numbered_by_a_clock_that_was_ahead_blinds_nobody() -> None:
+    """Started again with a lower run, a camera is seen again half a minute later, and its own troubles are told."""
+    fold = make_fold()
+    events = play(Scene(run=9, at=NOW + 7200).show(4, BARE).records, fold)
+    again = Scene(run=5).show(20, MASKED).show(20, MASKED)
+    for record in again.records:  # stored and read back at every word
+        fold = Fold.from_json("door", RuleSettings(), CameraDefaults(), fold.to_json())
+        events += fold.feed(record)
+    assert told(events) == [OPENED, ("closed", "camera_lost")]
+    assert fold.in_view_by_state() == {"mask": 1}
+    read = len(again.records)
+    again.show(4, BARE).report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    events = play(again.records[read:], fold)
+    assert told(events) == [OPENED, ("opened", "timeout"), ("closed", "camera_lost")]
+    balance = fold.state.ledger.balance("door")
+    assert (balance.captured, balance.observed, balance.in_flight) == (20 + 220, 20 + 220, 0)
+    fold.feed(Scene(run=9, at=again.at).report(CameraState.LIVE).records[-1])
+    assert fold.state.run == 5
+
+
+def test_last_words_of_an_old_reader_change_nothing() -> None:
+    """While the newest run reports, lower ones are not heard, however long they go on."""
+    fold = make_fold()
+    new, old = Scene(run=2), Scene(run=1)
+    for _ in range(60):
+        new.show(1, BARE)
+        old.at = new.at
+        new.records += old.report(CameraState.OFFLINE, LossReason.TIMEOUT).records[-1:]
+    assert told(play(new.records, fold)) == [OPENED]
+    assert (fold.state.run, fold.state.lower_since) == (2, new.at)
+
+
 def test_retiring_closes_everything() -> None:
     """A camera taken away leaves no open episode, nothing in flight, and every person counted."""
     fold = make_fold()
