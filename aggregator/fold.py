@@ -55,6 +55,9 @@ UNWATCHED_S = 10.0
 
 UNWATCHED = "unwatched"
 
+WAITING = frozenset({CameraState.STALLED, CameraState.CONNECTING})
+"""States in which no pictures come, and may come again at any moment."""
+
 
 class Fold:
     """One camera's log, up to where it was read."""
@@ -115,8 +118,8 @@ class Fold:
         self._zone = zone
         self._schedule, self._quiet = Schedule.parse(rule.schedule), Schedule.parse(rule.quiet_hours)
         self._hour = (-1, True)  # the minute for which was last asked, and whether episodes open in it
-        self._gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
-        self._tracks = Tracks(self._gone_after_s, tracks or self._tracks.state())
+        self.gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
+        self._tracks = Tracks(self.gone_after_s, tracks or self._tracks.state())
 
     @property
     def minutes(self) -> Minutes:
@@ -159,6 +162,17 @@ class Fold:
         self._tally.let_through()
         return self._told()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are people in view, or lately so."""
+        return bool(self.state.people or self.state.sequence.waiting or self.state.crowd.event)
+
+    def fall_silent(self) -> list[Event]:
+        """End what was seen: nobody reports the camera any more. Its own episodes and its account wait for a word."""
+        self._forget_scene()
+        self._tally.let_through()
+        return self._told()
+
     def in_view(self) -> list[Person]:
         """Return the people of the last picture who count."""
         seen = (each for each in self.state.people if each.counts and each.seen_at == self.state.scene_at)
@@ -196,12 +210,14 @@ class Fold:
             self._tell(event)
         if report.state is CameraState.OFFLINE:
             state.ending = report.run  # frames of it may still be with the detectors
+        elif report.state in WAITING and report.reported_at - report.since > self.gone_after_s:
+            state.ending = report.run
         elif report.state is CameraState.FROZEN and not state.frozen:
             self._end_people(CAMERA_LOST)
         elif report.state is CameraState.LIVE:
             state.ending = None
             unjudged_s = report.last_frame_at - (report.last_frame_at if state.at is None else state.at)
-            if report.live and unjudged_s > UNWATCHED_S + self._gone_after_s:
+            if report.live and unjudged_s > UNWATCHED_S + self.gone_after_s:
                 self._end_people(UNWATCHED)
         state.frozen = report.state is CameraState.FROZEN
 
@@ -221,10 +237,7 @@ class Fold:
 
     def _leave_runs_ahead(self, report: CameraReport) -> None:
         """End what runs have seen that a clock had numbered which was ahead, and was set back between two starts."""
-        for observation in self.state.sequence.flush():
-            self._look(observation)
-        self._end_people(CAMERA_LOST)
-        self._tracks.clear()
+        self._forget_scene()
         self.state.ending = None
         self.state.sequence.begin_anew()
         self.state.ledger.set_back(report.run, report.captured)
@@ -303,8 +316,8 @@ class Fold:
             if person.seen_at == at and (event := self._decide(person, at)):
                 person.event = None if event.state is EventState.CLOSED else event
                 self._tell(event)
-        for person in [each for each in self.state.people if at - each.seen_at > self._gone_after_s]:
-            self._end(person, LEFT, person.seen_at + self._gone_after_s)
+        for person in [each for each in self.state.people if at - each.seen_at > self.gone_after_s]:
+            self._end(person, LEFT, person.seen_at + self.gone_after_s)
 
     def _decide(self, person: Person, at: float) -> Event | None:
         event = person.event
@@ -345,6 +358,13 @@ class Fold:
         crowd = self.state.crowd
         if event := crowd.end(reason, self.state.at or crowd.at or 0.0):
             self._tell(event)
+
+    def _forget_scene(self) -> None:
+        """Look at what waits, and then end everybody: no more of it will come."""
+        for observation in self.state.sequence.flush():
+            self._look(observation)
+        self._end_people(CAMERA_LOST)
+        self._tracks.clear()
 
     def _end(self, person: Person, reason: str, closed_at: float) -> None:
         self.state.people = [each for each in self.state.people if each is not person]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from aggregator.alerts.routing import route_all
 from aggregator.fold import Fold
 from aggregator.fold_state import VERSION
+from aggregator.hearing import Hearing
 from aggregator.log_reader import RECORDS_A_STEP, LogReader
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals, tells_of
@@ -109,6 +110,7 @@ class AggregatorWorker:
         self._purge_due = True  # pictures that the privacy mode does not allow (any more)
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
+        self._hearing = Hearing()
         self._absent_since: dict[str, float] = {}
         self._unheard: dict[str, float] = {}  # configured and never reported, since when that is known
         self._logs = LogReader(bus=bus, clock=clock, heartbeat=heartbeat)
@@ -176,7 +178,9 @@ class AggregatorWorker:
                 self._absent_since.pop(camera, None)
             else:
                 self._absent_since.setdefault(camera, now)
-        unheard = [each for each in self._settings.active if self._shard.owns(each) and each not in self._reports]
+        expected = [camera for camera in self._settings.active if self._shard.owns(camera)]
+        self._hearing.hear(reports, expected, now)
+        unheard = [camera for camera in expected if camera not in self._reports]
         self._unheard = {camera: self._unheard.get(camera, self._clock.time()) for camera in unheard}
         self._looked_at = now
 
@@ -240,8 +244,11 @@ class AggregatorWorker:
         gone = self._gone(read)
         for camera in gone:
             events += self._folds[camera].retire()
+        silent = self._silent(read, gone)
+        for camera in silent:
+            events += self._folds[camera].fall_silent()
         events += self._look_after_ourselves()
-        touched = {**{camera: self._positions[camera] for camera in gone}, **read}
+        touched = {**{camera: self._positions[camera] for camera in [*gone, *silent]}, **read}
         counts = Counter(
             {
                 (camera, minute, what): count
@@ -284,7 +291,16 @@ class AggregatorWorker:
             ours = [each for each in still_open if self._is_ours(each)]
             self._health = PipelineHealth(shard=str(self._shard), open_events=ours)
         ledgers = [fold.state.ledger.balance(camera) for camera, fold in self._folds.items()]
-        vitals = take_vitals(at, self._reports.values(), self._workers.values(), self._latencies.values(), ledgers)
+        watched = self._settings.active or self._reports  # what the settings list no more was taken away
+        mine = [camera for camera in watched if self._shard.owns(camera)]
+        vitals = take_vitals(
+            at,
+            self._reports.values(),
+            self._workers.values(),
+            self._latencies.values(),
+            ledgers,
+            unreported=sum(self._hearing.silent_s(camera, now) > GONE_AFTER_S for camera in mine),
+        )
         self._latencies.clear()
         return self._health.look(vitals)
 
@@ -294,11 +310,22 @@ class AggregatorWorker:
         due = [camera for camera, since in self._absent_since.items() if now - since >= GONE_AFTER_S]
         return [camera for camera in due if camera in self._folds and camera not in read]
 
+    def _silent(self, read: dict[str, str], gone: list[str]) -> list[str]:
+        """Return the cameras that have people in view and no ingest that reports them, with logs read to the end."""
+        now = self._clock.monotonic()
+        busy = {each: fold for each, fold in self._folds.items() if fold.is_busy and each not in read}
+        return [
+            camera
+            for camera, fold in busy.items()
+            if camera not in gone and self._hearing.silent_s(camera, now) > GONE_AFTER_S + fold.gone_after_s
+        ]
+
     def _take_leave(self, cameras: Iterable[str]) -> None:
         for camera in cameras:
             log.info("camera %s: taken away", camera)
             del self._folds[camera], self._positions[camera], self._absent_since[camera]
             self._reports.pop(camera, None)
+            self._hearing.forget(camera)
             self._showing.forget(camera)
 
     def _publish(self) -> None:
@@ -341,6 +368,7 @@ class AggregatorWorker:
         self._away = self._away or str(error)
         self._looked_at = float("-inf")
         if isinstance(error, BusUnavailable):
+            self._hearing.begin_anew()
             self._showing.show_alone(
                 self._folds,
                 self._reports,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,25 @@ def test_a_stalled_camera_may_go_on() -> None:
     scene = Scene().show(4, BARE).report(CameraState.STALLED, LossReason.NO_PICTURE).wait(2)
     scene.report(CameraState.LIVE).show(2, BARE)
     assert told(play(scene.records)) == [OPENED, ("opened", "no_picture"), ("closed", "live")]
+
+
+@pytest.mark.parametrize("state", [CameraState.STALLED, CameraState.CONNECTING])
+def test_nobody_stays_in_view_of_a_camera_without_pictures(state: CameraState) -> None:
+    """Without pictures for longer than gone_after_s people are gone, once the detectors have said what they saw."""
+    scene = Scene().show(4, BARE)
+    late = scene.records.pop()
+    since = scene.at
+    fold = make_fold()
+    play(scene.records, fold)
+    events = []
+    for _ in range(4):
+        report = scene.wait(1).report(state, LossReason.NO_PICTURE).records[-1]
+        events += fold.feed(replace(report, since=since))
+    assert {each.kind for each in events} <= {EventKind.CAMERA_OFFLINE}
+    assert told(play([late], fold)) == [("closed", "camera_lost")]
+    assert (fold.in_view(), fold.state.totals.people) == ([], {"no_mask": 1})
+    read = len(scene.records)
+    assert OPENED in told(play(scene.report(CameraState.LIVE).show(4, BARE).records[read:], fold))
 
 
 def test_a_frozen_picture_says_nothing() -> None:

@@ -292,6 +292,47 @@ def test_a_camera_without_an_ingest_ages_while_the_bus_is_away(bench: Bench) -> 
     assert bench.metric("camera_state", camera_id="door", state="offline") == 0
 
 
+def test_cameras_without_ingest_are_told_of_and_keep_nobody_in_view(bench: Bench) -> None:
+    """One ingest of two dies: its camera's people end once, and the service says so until it is back."""
+    cameras = tuple(CameraSettings(id=each, source="scripted:x") for each in ("door", "gate"))
+    settings = Settings(cameras=cameras)
+    bench.start(settings=settings)
+    bench.log(Scene("door").show(5, BARE).records)
+
+    def go_on(seconds: int, *reported: str) -> None:
+        for _ in range(seconds):
+            now = bench.clock.time()
+            bench.log(make_camera_report(camera_id=each, reported_at=now, last_frame_at=now) for each in reported)
+            bench.bus.put(WORKERS_TABLE, "d", worker_to_json(make_worker_report(reported_at=now)))
+            bench.steps(advance=1.0)
+
+    go_on(12, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert bench.metric("people_in_view", camera_id="door", state="no_mask") == 1
+    go_on(4, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert bench.metric("people_in_view", camera_id="door", state="no_mask") == 0
+    bench.start(settings=settings)
+    go_on(60, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert told(bench.stored(of_cameras=False)) == [("opened", "unreported")]
+    assert bench.metric("pipeline_degraded", reason="unreported") == 1
+    go_on(40, "gate", "door")
+    assert told(bench.stored(of_cameras=False)) == [("opened", "unreported"), ("closed", "recovered")]
+
+
+def test_a_bus_that_was_away_ends_nobody(bench: Bench) -> None:
+    """What could not be heard is not held against the cameras when the bus is back."""
+    scene = Scene().show(5, BARE)
+    bench.log(scene.records)
+    bench.drain()
+    bench.bus.away = True
+    bench.steps(30)
+    bench.bus.away = False
+    bench.steps(3)
+    assert told(bench.stored()) == [("opened", "no_mask")]
+
+
 def test_shards_share_the_cameras(bench: Bench) -> None:
     """Each camera is folded by the worker of its shard and by no other."""
     cameras = [f"camera-{number}" for number in range(8)]
@@ -377,7 +418,7 @@ def test_a_locked_database_is_waited_for(bench: Bench, tmp_path: Path) -> None:
     real = open_store(tmp_path)
     bench.start(LockedStore(real.database))
     bench.log(records)
-    bench.steps(40)
+    bench.steps(12, advance=0.2)
     assert bench.stored() == bench.published() == play(records)
 
 
