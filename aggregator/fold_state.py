@@ -42,6 +42,7 @@ class FoldState:
     frozen: bool = False
     crowd: Crowd = field(default_factory=Crowd)
     still_places: list[StillPlace] = field(default_factory=list)  # where pictures of faces hang
+    counted_by: str = ""  # the zones and sizes by which people were counted last, as JSON
     held: Held = field(default_factory=Held)  # privacy mode `statistics`: counted, and not shown yet
 
 

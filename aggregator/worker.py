@@ -185,7 +185,7 @@ class AggregatorWorker:
         self._looked_at = now
 
     def _heed_settings(self) -> None:
-        """Take over an edited rule, zone or limit; people in view and open episodes stay."""
+        """Take over an edited rule, zone or limit; people whose faces still count stay, with their episodes."""
         try:
             settings = self._watch.poll() if self._watch is not None else None
         except ConfigError as error:

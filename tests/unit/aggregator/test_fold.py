@@ -220,6 +220,55 @@ def test_zones(camera: CameraDefaults, episodes: int) -> None:
     assert sum(fold.state.totals.people.values()) == episodes
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param(ignoring(0.0, 0.2), id="a zone that ignores it"),
+        pytest.param(ignoring(0.5, 0.9, ZoneMode.COUNT), id="zones that count elsewhere"),
+        pytest.param(CameraDefaults(min_face_px=400), id="larger faces only"),
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("unchanged", [False, True])
+def test_settings_that_leave_a_face_out_close_its_episode(
+    edited: CameraDefaults, *, restarts: bool, unchanged: bool
+) -> None:
+    """Nothing stays open, in view or counted of a poster over which a zone is drawn, edited live or over a restart."""
+    fold = make_fold()
+    scene = Scene().show(4, BARE)
+    assert told(play(scene.records, fold)) == [OPENED]
+    if restarts:
+        fold = Fold.from_json("door", RuleSettings(), edited, fold.to_json())
+    else:
+        fold.follow(RuleSettings(), edited)
+    read = len(scene.records)
+    scene = scene.show(20, unchanged=True) if unchanged else scene.show(20, BARE)
+    events = play(scene.records[read:], fold)
+    assert told(events) == [("closed", "not_counted")]
+    assert fold.open_events() == []
+    assert fold.in_view_by_state()["no_mask"] == 0
+    read = len(scene.records)
+    play(scene.show(5).records[read:], fold)
+    assert fold.state.totals.people.get("no_mask", 0) == 0
+
+
+def test_other_edits_close_nothing() -> None:
+    """A restart with the same zones keeps who walked out of them, and a zone drawn elsewhere keeps who is in view."""
+    fold = make_fold(camera=ignoring(0.0, 0.2, ZoneMode.COUNT))
+    scene = Scene().show(4, BARE).show(1.6, BARE, step=40.0)
+    assert told(play(scene.records, fold)) == [OPENED]
+    fold = Fold.from_json("door", RuleSettings(), ignoring(0.0, 0.2, ZoneMode.COUNT), fold.to_json())
+    read = len(scene.records)
+    assert told(play(scene.show(1, BARE, x=420.0).show(5).records[read:], fold)) == [("closed", "left")]
+    assert fold.state.totals.people == {"no_mask": 1}
+    fold = make_fold()
+    scene = Scene().show(4, BARE)
+    play(scene.records, fold)
+    fold.follow(RuleSettings(), ignoring(0.5, 0.9))
+    read = len(scene.records)
+    assert told(play(scene.show(2, BARE).records[read:], fold)) == []
+
+
 def test_a_slow_camera_blinks_longer() -> None:
     """At one picture in two seconds nobody is gone between two pictures."""
     fold = make_fold(camera=CameraDefaults(fps=0.5))
