@@ -89,6 +89,22 @@ def test_worn_wrongly_is_not_without() -> None:
 
 
 @pytest.mark.parametrize(
+    ("long", "lately", "verdict"),
+    [
+        pytest.param(MASKED, WRONG, MaskState.INCORRECT, id="pulled under the nose"),
+        pytest.param(WRONG, MASKED, MaskState.MASK, id="put right"),
+    ],
+)
+def test_how_a_mask_is_worn_lately_counts(long: Detection, lately: Detection, verdict: MaskState) -> None:
+    """Ten minutes of one way of wearing a mask do not outweigh ten seconds of the other, but two seconds."""
+    evidence = gather([lately] * 10, evidence=gather([long] * 3000))
+    assert evidence.verdict(RULE, 3) is not verdict
+    evidence = gather([lately] * 40, evidence=evidence)
+    assert evidence.verdict(RULE, 3) is verdict
+    assert evidence.verdict(RuleSettings(incorrect="as_mask"), 3) is MaskState.MASK
+
+
+@pytest.mark.parametrize(
     ("faces", "verdict"),
     [
         pytest.param([BARE] * 2, MaskState.UNKNOWN, id="too few"),
