@@ -177,6 +177,16 @@ def test_an_unchanged_picture_repeats_what_was_known() -> None:
     assert evidence.open_s == pytest.approx(2.4)
 
 
+def test_between_the_thresholds_nothing_is_decided() -> None:
+    """Evidence that has fallen under the one and not under the other speaks for neither, however long."""
+    evidence = gather([MASKED] * 2, evidence=gather([BARE] * 20))
+    assert RULE.close_confidence < evidence.probability < RULE.open_confidence
+    evidence = gather([make_detection(probabilities={"no_mask": 0.5, "mask": 0.5})] * 50, evidence=evidence)
+    assert RULE.close_confidence < evidence.probability < RULE.open_confidence
+    assert (evidence.open_s, evidence.close_s) == (None, None)
+    assert evidence.verdict(RULE, 3) is MaskState.UNKNOWN
+
+
 def test_a_long_gap_is_not_counted_as_held() -> None:
     """Two faces with three seconds of nobody between them have not held for three seconds."""
     evidence = gather([BARE] * 3)

@@ -107,6 +107,18 @@ def test_a_camera_lost_ends_what_it_saw() -> None:
     assert told(play(scene.wait(3).report(CameraState.LIVE).records[-1:], fold)) == [("closed", "live")]
 
 
+def test_a_camera_lost_is_over_after_what_waits() -> None:
+    """A run whose frames are all accounted for ends nothing while some of them wait for one of the run before."""
+    fold, scene = make_fold(), Scene().show(4, BARE)
+    late = scene.records.pop()
+    play(scene.records, fold)
+    again = Scene(run=2, at=scene.at).show(0.6, BARE).report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    assert told(play(again.records, fold)) == [("opened", "timeout")]
+    assert len(fold.state.sequence.waiting) == 3
+    assert told(play([late], fold)) == [("closed", "camera_lost")]
+    assert fold.in_view() == []
+
+
 def test_a_stalled_camera_may_go_on() -> None:
     """A short stall opens the camera's own episode, and interrupts nobody's."""
     scene = Scene().show(4, BARE).report(CameraState.STALLED, LossReason.NO_PICTURE).wait(2)
@@ -309,6 +321,24 @@ def test_minutes_add_up() -> None:
     assert sum(row["faces_mask"] for row in fold.minutes.values()) == fold.state.totals.faces["mask"] == 450
     assert sum(row["people_no_mask"] for row in fold.minutes.values()) == 1
     assert sum(row["observations"] for row in fold.minutes.values()) == 470
+
+
+def test_an_event_counts_in_the_minute_it_ended() -> None:
+    """An episode whose end shows only in a picture of minutes later is counted where it ended."""
+    fold = make_fold()
+    scene = Scene().show(4, BARE).wait(300).show(1)
+    (closed,) = [each for each in play(scene.records, fold) if each.state is EventState.CLOSED]
+    assert closed.closed_at is not None
+    minutes = [minute for minute, row in fold.minutes.items() if row["closed_no_mask"]]
+    assert minutes == [int(closed.closed_at // 60)]
+    assert minutes != [int(scene.at // 60)]
+
+
+def test_who_was_without_a_mask_is_counted_so() -> None:
+    """A mask put on after an episode has opened closes it, and the person counts as one without."""
+    fold = make_fold()
+    assert told(play(Scene().show(4, BARE).show(10, MASKED).show(4).records, fold)) == [OPENED, ("closed", "mask_on")]
+    assert fold.state.totals.people == {"no_mask": 1}
 
 
 RULES: list[dict[str, Any]] = [

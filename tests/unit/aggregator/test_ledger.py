@@ -98,6 +98,16 @@ def test_totals_go_on_over_runs() -> None:
     assert sums(ledger) == (6, 2, 0, 4, 0)
 
 
+def test_what_a_later_run_began_with_is_missed() -> None:
+    """Only the first words of a camera may begin anywhere: a later run heard of at its fifth frame has lost four."""
+    ledger = begun(1)
+    ledger.observe(FrameId(1, 1))
+    ledger.observe(FrameId(2, 5))
+    assert sums(ledger) == (6, 2, 0, 0, 4)
+    ledger.report(2, 5, 1000.0 + LONG)
+    assert sums(ledger) == (6, 2, 0, 4, 0)
+
+
 def test_what_came_before_is_nobodys_account() -> None:
     """An aggregator that hears of a camera in the middle of its life begins to count there."""
     ledger = Ledger()

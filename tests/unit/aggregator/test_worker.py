@@ -46,7 +46,7 @@ from tests.builders import (
     make_observation,
     make_worker_report,
 )
-from tests.scenes import BARE, Scene, play, random_log, told
+from tests.scenes import BARE, MASKED, Scene, play, random_log, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -233,6 +233,22 @@ def test_a_camera_taken_away_is_retired(bench: Bench) -> None:
     bench.log(Scene(run=2, at=scene.at + 60).show(1, BARE).records)
     bench.drain()
     assert bench.metric("frames_captured_total", camera_id="door") == 25
+
+
+@pytest.mark.parametrize("removed", [pytest.param(True, id="taken away"), pytest.param(False, id="not reported")])
+def test_a_log_is_read_to_its_end_before_anybody_is_let_go(bench: Bench, *, removed: bool) -> None:
+    """However long ago a camera was heard of, what its log still holds is folded first."""
+    bench.log(Scene().show(360, MASKED, step=0.2).show(4, BARE, x=460).records)
+    bench.steps()
+    if removed:
+        bench.bus.remove(CAMERAS_TABLE, "door")
+    bench.steps(advance=GONE_AFTER_S + 5)
+    bench.drain()
+    bench.steps(20)
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert bench.store is not None
+    counted = {what for _, what, _ in bench.store.counts("door", 0) if what.startswith("people_")}
+    assert counted == {"people_no_mask"}
 
 
 def test_a_bus_that_lost_its_memory_takes_no_camera_away(bench: Bench) -> None:
