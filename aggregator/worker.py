@@ -141,7 +141,11 @@ class AggregatorWorker:
             self._find_cameras()
             self._purge()
             entries = self._logs.read(self._positions)
-            self._store_step(entries, self._fold(self._logs.decode(entries)))
+            records, now = self._logs.decode(entries), self._clock.time()
+            self._store_step(entries, self._fold(records, now))
+            for record in records:
+                if isinstance(record, Observation):
+                    time_stages(self._metrics, record, now)
             self._publish()
             if self._retention is not None:
                 self._retention.step(self._settings.retention)
@@ -225,16 +229,13 @@ class AggregatorWorker:
     def _limits(self, camera: str) -> CameraDefaults:
         return self._settings.active.get(camera, self._settings.defaults)
 
-    def _fold(self, records: Iterable[LogRecord]) -> list[Event]:
+    def _fold(self, records: Iterable[LogRecord], now: float) -> list[Event]:
         events: list[Event] = []
-        now = self._clock.time()
         for record in records:
             events += self._folds[record.camera_id].feed(record)
-            if isinstance(record, Observation):
-                time_stages(self._metrics, record, now)
-                if record.live and not record.unchanged:
-                    late_s = max(now - record.captured_at, self._latencies.get(record.camera_id, 0.0))
-                    self._latencies[record.camera_id] = late_s
+            if isinstance(record, Observation) and record.live and not record.unchanged:
+                late_s = max(now - record.captured_at, self._latencies.get(record.camera_id, 0.0))
+                self._latencies[record.camera_id] = late_s
         return events
 
     def _store_step(self, entries: list[Entry], events: list[Event]) -> None:
@@ -270,6 +271,8 @@ class AggregatorWorker:
             self._positions.clear()
             self._health = None
             raise
+        self._logs.pass_on()
+        self._pictures.count()
         self._positions.update(read)
         for camera in touched:
             self._folds[camera].minutes.clear()

@@ -438,6 +438,37 @@ def test_a_locked_database_is_waited_for(bench: Bench, tmp_path: Path) -> None:
     assert bench.stored() == bench.published() == play(records)
 
 
+def test_what_is_read_again_counts_once(bench: Bench, tmp_path: Path) -> None:
+    """While the database is locked, bad messages, pictures and the times of frames are not counted with every try."""
+    bench.start(LockedStore(open_store(tmp_path).database))
+    bench.log([make_camera_report(captured=0, reported_at=NOW), make_observation(seq=1)])
+    bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    bench.log(Scene(run=2).show(4, BARE).records)
+    bench.steps(12, advance=0.2)
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert (bench.metric("bad_messages_total"), bench.bus.length(DEAD_LETTERS)) == (1, 1)
+    assert bench.metric("episode_pictures_total", camera_id="door", result="missing") == 1
+    assert bench.metric("end_to_end_seconds_count") == 1
+
+
+def test_a_locked_database_is_no_babble(bench: Bench, tmp_path: Path) -> None:
+    """A bad message read a hundred times over is one; a hundred of them, read twice, still end the worker."""
+    store = LockedStore(open_store(tmp_path).database)
+    bench.start(store)
+    bench.log(Scene().records)
+    bench.steps(3)
+    bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    for _ in range(2 * BAD_MESSAGES_LIMIT):
+        store.failing = 0  # it stays locked
+        bench.steps(advance=0.1)
+    bench.steps(3)
+    assert bench.metric("bad_messages_total") == 1
+    for _ in range(BAD_MESSAGES_LIMIT):
+        bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    with pytest.raises(BadMessage, match="in a row"):
+        bench.steps(6)
+
+
 class MortalBus(QuickBus):
     """A bus on which a worker dies while publishing."""
 
