@@ -1,4 +1,4 @@
-"""Notices which cameras no ingest reports any more, by the aggregator's own clock: those of other hosts may differ."""
+"""Notices which cameras no ingest reports any more, by the aggregator's own clock, and which workers are long gone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from maskwatch.domain import CameraReport
+    from maskwatch.reports import WorkerReport
+
+FORGET_WORKERS_S = 3600.0
+"""Seconds after which the row of a worker that was killed is of no use to anybody."""
+
+
+def long_gone(workers: Iterable[WorkerReport], now: float) -> list[str]:
+    """Return the names of workers that reported last FORGET_WORKERS_S before a wall-clock time.
+
+    The newest of each role and shard is never among them: that none reports any more must still show.
+    """
+    ordered = sorted(workers, key=lambda each: each.reported_at)
+    newest = {(each.role, each.shard): each.name for each in ordered}
+    old = (each for each in ordered if now - each.reported_at > FORGET_WORKERS_S)
+    return [each.name for each in old if each.name != newest[each.role, each.shard]]
 
 
 class Hearing:
-    """When each camera was reported last. All times are monotonic seconds."""
+    """When each camera was reported last. All times are monotonic seconds, as the clocks of other hosts may differ."""
 
     def __init__(self) -> None:
         """Begin without having heard of any camera."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from aggregator.alerts.routing import route_all
 from aggregator.fold import Fold
 from aggregator.fold_state import VERSION
-from aggregator.hearing import Hearing
+from aggregator.hearing import Hearing, long_gone
 from aggregator.log_reader import RECORDS_A_STEP, LogReader
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals, tells_of
@@ -66,6 +66,9 @@ EVERY_S = 1.0
 """How often cameras are looked for, and the service looks after itself."""
 
 AWAY_PAUSE_S = 0.5
+
+MOST_FORGOTTEN = 100
+"""Rows of killed workers that are removed at once: each is a call of the bus."""
 
 
 class Watch(Protocol):
@@ -173,6 +176,9 @@ class AggregatorWorker:
         rows = readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
         reports = {camera: report for camera, report in rows.items() if self._shard.owns(camera)}
         self._workers = readable(self._bus.table(WORKERS_TABLE), worker_from_json)
+        if self._shard.index == 0:
+            for name in long_gone(self._workers.values(), self._clock.time())[:MOST_FORGOTTEN]:
+                self._bus.remove(WORKERS_TABLE, name)
         self._reports |= reports  # one that is not reported any more ages, and is shown as offline
         stored = [camera for camera in self._store.active() if self._shard.owns(camera)]
         for camera in sorted({*reports, *stored, *self._folds}):

@@ -657,6 +657,35 @@ def test_a_state_of_a_version_before_is_continued(bench: Bench, root: Path, vers
         bench.steps()
 
 
+def test_rows_of_killed_workers_are_removed(bench: Bench) -> None:
+    """An hour after its last word a worker's row goes, unless it is the last that was heard of its role and shard."""
+
+    def put(name: str, age_s: float, **changes: str) -> None:
+        report = make_worker_report(name=name, reported_at=bench.clock.time() - age_s, **changes)
+        bench.bus.put(WORKERS_TABLE, name, worker_to_json(report))
+
+    put("detect-killed", 3700)
+    put("detect-silent", 3500)
+    put("ingest-0-killed", 7300, role="ingest", shard="0/2")
+    put("ingest-0", 0, role="ingest", shard="0/2")
+    put("ingest-1-killed", 9000, role="ingest", shard="1/2")
+    put("notify-killed", 90_000, role="notify")
+    bench.bus.put(WORKERS_TABLE, "of another version", b"{}")
+    bench.start(shard="1/2")
+    bench.steps()
+    assert len(bench.bus.table(WORKERS_TABLE)) == 8
+    bench.start(shard="0/2")
+    bench.steps()
+    left = {name for name in bench.bus.table(WORKERS_TABLE) if not name.startswith("aggregate-")}
+    assert left == {
+        "detect-silent",
+        "ingest-0",
+        "ingest-1-killed",
+        "notify-killed",
+        "of another version",
+    }
+
+
 def test_run_ends_when_asked(bench: Bench) -> None:
     """Asked to stop before it begins, the worker takes its row off the bus and ends."""
     bench.steps()
