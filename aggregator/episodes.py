@@ -30,6 +30,7 @@ LEFT = "left"
 CAMERA_LOST = "camera_lost"
 OFF_HOURS = "off_hours"
 STILL_FACE = "still_face"
+NOT_COUNTED = "not_counted"  # edited zones or sizes leave the face out
 COUNTS_ONLY = "counts_only"  # the privacy mode became `statistics`
 CONFIRMED = "no_mask"
 

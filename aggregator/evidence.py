@@ -42,7 +42,10 @@ DOUBTFUL_INCORRECT = 0.8
 bare faces that are blurred or half hidden above all."""
 
 FORGET_S = 10.0
-"""Time constant with which evidence fades while the face cannot be judged."""
+"""Time constant with which evidence fades while the face cannot be judged, and always how a mask was worn."""
+
+WRONGLY = {MaskState.INCORRECT: 1.0, MaskState.MASK: -1.0}
+"""What a face says for a mask worn wrongly and against one worn well."""
 
 RAMP_S = 1.2
 """So many seconds of faces before the evidence was sure count as well: those that made it sure. From certainly masked
@@ -65,6 +68,7 @@ class Evidence:
     open_s: float | None = None  # how long it has spoken for opening, None if it does not
     close_s: float | None = None  # how long it has spoken for closing, None if it does not
     seen: dict[str, int] = field(default_factory=dict)  # judged faces of this person's life by state
+    wrongly_s: float = 0.0  # fading seconds of faces worn wrongly, less those with a mask
 
     @property
     def probability(self) -> float:
@@ -79,6 +83,9 @@ class Evidence:
         bound = max(BOUND, log_odds(rule.open_confidence) + MARGIN, MARGIN - log_odds(rule.close_confidence))
         said = say(detection, rule.incorrect) * weight * GAIN_PER_S * step_s
         self.log_odds = min(bound, max(-bound, self.log_odds + said))
+        passed_s = 0.0 if self.judged_at is None else max(0.0, at - self.judged_at)
+        self.wrongly_s *= math.exp(-passed_s / FORGET_S)
+        self.wrongly_s += WRONGLY.get(detection.state, 0.0) * weight * step_s
         self.judged_at = at
         self.seen[detection.state.value] = self.seen.get(detection.state.value, 0) + 1
         if self.log_odds <= 0 and said <= 0:
@@ -122,8 +129,8 @@ class Evidence:
             return MaskState.NO_MASK
         if self.probability > rule.close_confidence:
             return MaskState.UNKNOWN
-        incorrect = 0 if rule.incorrect is IncorrectPolicy.AS_MASK else self.seen.get(MaskState.INCORRECT.value, 0)
-        return MaskState.INCORRECT if incorrect > self.seen.get(MaskState.MASK.value, 0) else MaskState.MASK
+        is_wrong = self.wrongly_s > 0 and rule.incorrect is not IncorrectPolicy.AS_MASK
+        return MaskState.INCORRECT if is_wrong else MaskState.MASK
 
 
 def _held(held_s: float | None, passed_s: float, first_s: float, *, speaks: bool) -> float | None:

@@ -14,6 +14,7 @@ from aggregator.episodes import (
     CAMERA_LOST,
     COUNTS_ONLY,
     LEFT,
+    NOT_COUNTED,
     OFF_HOURS,
     STILL_FACE,
     close,
@@ -22,6 +23,8 @@ from aggregator.episodes import (
 )
 from aggregator.evidence import Evidence, weight_of
 from aggregator.fold_state import VERSION, FoldState, state_from_json, state_to_json
+from aggregator.hours import Hours
+from aggregator.ledger import SETTLE_S
 from aggregator.people import LEAST_JUDGED, Person, assign, is_sound
 from aggregator.still_faces import recall, remember
 from aggregator.tally import Tally
@@ -36,7 +39,6 @@ from maskwatch.domain import (
     FramesDropped,
     Observation,
 )
-from maskwatch.schedule import Schedule
 from maskwatch.settings_privacy import PrivacySettings
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ UNWATCHED_S = 10.0
 """Seconds for which a live camera's pictures may go unjudged until nothing is known of its people any more."""
 
 UNWATCHED = "unwatched"
+
+WAITING = frozenset({CameraState.STALLED, CameraState.CONNECTING})
+"""States in which no pictures come, and may come again at any moment."""
 
 
 class Fold:
@@ -106,16 +111,15 @@ class Fold:
         *,
         privacy: PrivacySettings | None = None,
     ) -> None:
-        """Decide by these settings from now on; people in view and open episodes stay."""
+        """Decide by these settings from now on; people and open episodes stay, but for faces that count no more."""
         self.privacy = privacy or PrivacySettings()
         self._tally.follow(self.privacy)
         self._rule = rule
         self._camera = camera
-        self._zone = zone
-        self._schedule, self._quiet = Schedule.parse(rule.schedule), Schedule.parse(rule.quiet_hours)
-        self._hour = (-1, True)  # the minute for which was last asked, and whether episodes open in it
-        self._gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
-        self._tracks = Tracks(self._gone_after_s, tracks or self._tracks.state())
+        self._counting = camera.model_dump_json(include={"zones", "min_face_px"})
+        self._hours = Hours(rule, zone)
+        self.gone_after_s = max(rule.gone_after_s, 2.5 / camera.fps)  # a slow camera blinks longer
+        self._tracks = Tracks(self.gone_after_s, tracks or self._tracks.state())
 
     @property
     def minutes(self) -> Minutes:
@@ -149,12 +153,21 @@ class Fold:
     def retire(self, reason: str = CAMERA_LOST) -> list[Event]:
         """End everything, for this reason: the camera was taken away, or the recording ends."""
         self.state.ledger.settle_all()
-        for observation in self.state.sequence.flush():
-            self._look(observation)
-        self._end_people(reason)
+        self._forget_scene(reason)
         for event in list(self.state.events.values()):
             at = max(event.updated_at, self.state.ledger.now)
             self._tell(close(event, reason, at, at))
+        self._tally.let_through()
+        return self._told()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are people in view, or lately so."""
+        return bool(self.state.people or self.state.sequence.waiting or self.state.crowd.event)
+
+    def fall_silent(self) -> list[Event]:
+        """End what was seen: nobody reports the camera any more. Its own episodes and its account wait for a word."""
+        self._forget_scene()
         self._tally.let_through()
         return self._told()
 
@@ -189,21 +202,39 @@ class Fold:
     def _hear(self, report: CameraReport) -> None:
         state = self.state
         state.ledger.report(report.run, report.captured, report.reported_at)
-        if report.run < state.run:
+        if not self._is_newest(report):
             return  # an old reader's last words
-        state.run = report.run
         for event in follow_camera(state.events, report):
             self._tell(event)
         if report.state is CameraState.OFFLINE:
             state.ending = report.run  # frames of it may still be with the detectors
+        elif report.state in WAITING and report.reported_at - report.since > self.gone_after_s:
+            state.ending = report.run
         elif report.state is CameraState.FROZEN and not state.frozen:
             self._end_people(CAMERA_LOST)
         elif report.state is CameraState.LIVE:
             state.ending = None
             unjudged_s = report.last_frame_at - (report.last_frame_at if state.at is None else state.at)
-            if report.live and unjudged_s > UNWATCHED_S + self._gone_after_s:
+            if report.live and unjudged_s > UNWATCHED_S + self.gone_after_s:
                 self._end_people(UNWATCHED)
         state.frozen = report.state is CameraState.FROZEN
+
+    def _is_newest(self, report: CameraReport) -> bool:
+        """Whether a report is of the newest run, which is a lower one if nothing else is heard for SETTLE_S."""
+        state = self.state
+        if report.run in state.ledger.abandoned:
+            return False
+        if report.run < state.run:
+            since = report.reported_at if state.lower_since is None else state.lower_since
+            state.lower_since = min(since, report.reported_at)
+            if report.reported_at - state.lower_since < SETTLE_S:
+                return False
+            self._forget_scene()  # a clock that was ahead had numbered the runs, and was set back between two starts
+            state.ending = None
+            state.sequence.begin_anew()
+            state.ledger.set_back(report.run, report.captured)
+        state.run, state.lower_since = report.run, None
+        return True
 
     def _look(self, observation: Observation) -> None:
         """Take in one picture's faces, in order."""
@@ -221,6 +252,8 @@ class Fold:
         if observation.unchanged:
             self._tally.count("unchanged")
         if not state.frozen:  # a picture that stands still says nothing about now
+            if state.counted_by != self._counting:
+                self._count_anew(observation, at)
             if observation.unchanged:
                 self._repeat(at)
             else:
@@ -229,6 +262,17 @@ class Fold:
         self._follow(at)
         if not state.frozen:
             self._count_heads(observation, at)
+
+    def _count_anew(self, observation: Observation, at: float) -> None:
+        """Take leave of people whom edited zones or sizes leave out: nothing seen could close their episodes."""
+        self.state.counted_by = self._counting
+        for person in self.state.people:
+            is_large = person.box[3] - person.box[1] >= self._camera.min_face_px
+            if is_large and is_counted(person.box, observation.width, observation.height, self._camera.zones):
+                continue
+            if person.event is not None:
+                self._tell(close(person.event, NOT_COUNTED, at, at))
+            person.event, person.evidence, person.confirmed, person.counts = None, Evidence(), False, False
 
     def _see(self, observation: Observation, at: float) -> None:
         detections = [each for each in observation.detections if is_sound(each.box)]
@@ -279,8 +323,8 @@ class Fold:
             if person.seen_at == at and (event := self._decide(person, at)):
                 person.event = None if event.state is EventState.CLOSED else event
                 self._tell(event)
-        for person in [each for each in self.state.people if at - each.seen_at > self._gone_after_s]:
-            self._end(person, LEFT, person.seen_at + self._gone_after_s)
+        for person in [each for each in self.state.people if at - each.seen_at > self.gone_after_s]:
+            self._end(person, LEFT, person.seen_at + self.gone_after_s)
 
     def _decide(self, person: Person, at: float) -> Event | None:
         event = person.event
@@ -289,25 +333,17 @@ class Fold:
         if self._is_silenced(person):
             person.evidence, person.confirmed = Evidence(), False  # should it ever move, it begins as somebody new
             return close(event, STILL_FACE, at, at) if event is not None else None
-        if not self._is_on(at):
+        if not self._hours.are_on(at):
             person.evidence.begin_anew()
             return close(event, OFF_HOURS, at, at) if event is not None else None
         event = follow_person(event, person.evidence, person.box, at, self.camera_id, self._rule)
         person.confirmed = person.confirmed or event is not None
         return None if self.counts_only else event  # people count alike in every privacy mode
 
-    def _is_on(self, at: float) -> bool:
-        """Whether episodes open at a picture's time; schedules change with the minute at most."""
-        minute = int(at // 60)
-        if self._hour[0] != minute:
-            works = not self._schedule or self._schedule.active(at, self._zone)
-            self._hour = (minute, works and not self._quiet.active(at, self._zone))
-        return self._hour[1]
-
     def _count_heads(self, observation: Observation, at: float) -> None:
         """Let the rule decide on all people in view together."""
         crowd, rule = self.state.crowd, self._rule.crowd
-        if rule.share >= 1.0 or not self._is_on(at):
+        if rule.share >= 1.0 or not self._hours.are_on(at):
             event = crowd.end(OFF_HOURS, at) if crowd.event is not None or crowd.began is not None else None
         else:
             now = Counter(each.evidence.verdict(self._rule, LEAST_JUDGED).value for each in self.in_view())
@@ -321,6 +357,13 @@ class Fold:
         crowd = self.state.crowd
         if event := crowd.end(reason, self.state.at or crowd.at or 0.0):
             self._tell(event)
+
+    def _forget_scene(self, reason: str = CAMERA_LOST) -> None:
+        """Look at what waits, and then end everybody: no more of it will come."""
+        for observation in self.state.sequence.flush():
+            self._look(observation)
+        self._end_people(reason)
+        self._tracks.clear()
 
     def _end(self, person: Person, reason: str, closed_at: float) -> None:
         self.state.people = [each for each in self.state.people if each is not person]

@@ -37,10 +37,12 @@ class FoldState:
     at: float | None = None  # picture time
     scene_at: float | None = None  # of the last picture: who was seen then is in view
     run: int = 0  # newest that has reported
+    lower_since: float | None = None  # since this report nobody but lower runs has reported
     ending: int | None = None  # run after whose last frame nobody is in view any more
     frozen: bool = False
     crowd: Crowd = field(default_factory=Crowd)
     still_places: list[StillPlace] = field(default_factory=list)  # where pictures of faces hang
+    counted_by: str = ""  # the zones and sizes by which people were counted last, as JSON
     held: Held = field(default_factory=Held)  # privacy mode `statistics`: counted, and not shown yet
 
 

@@ -16,6 +16,9 @@ SETTLE_S = 30.0
 
 MARK_EVERY_S = 1.0
 
+MOST_ABANDONED = 8
+"""Runs remembered as left behind: more do not speak again."""
+
 
 @dataclass(slots=True)
 class Spans:
@@ -71,6 +74,7 @@ class Ledger:
 
     runs: dict[int, Run] = field(default_factory=dict)
     forgotten: int = 0  # newest run whose account is closed; older unknown ones are ignored as well
+    abandoned: list[int] = field(default_factory=list)  # runs left when a clock was set back; ignored as well
     closed: int = 0  # frames captured in closed runs
     observations: int = 0
     unchanged: int = 0
@@ -106,6 +110,20 @@ class Ledger:
         for account in self.runs.values():
             self.lost += account.done.add(1, account.high)
             account.marks.clear()
+
+    def set_back(self, run: int, captured: int) -> None:
+        """Go on with a run that is lower than others, whose accounts are closed: a clock that was ahead numbered them.
+
+        Where the run has no account yet, its frames up to now, which were ignored, are nobody's account.
+        """
+        ahead = [each for each in self.runs if each > run]
+        for account in map(self.runs.pop, ahead):
+            self.lost += account.done.add(1, account.high)
+            self.closed += account.high - account.base
+        self.abandoned = [*self.abandoned, *ahead][-MOST_ABANDONED:]
+        self.forgotten = min(self.forgotten, run - 1)
+        if run not in self.runs:
+            self._begin(run, captured)
 
     def accounted_between(self, after: FrameId | None, before: FrameId) -> bool:
         """Whether all frames between the two have an outcome, so that nothing may still come in between."""
@@ -143,10 +161,13 @@ class Ledger:
     def _account(self, run: int, before: int) -> Run | None:
         """Find or begin a run's account. What came before the very first word of a camera is not accounted for."""
         account = self.runs.get(run)
-        if account is None and run > self.forgotten:
-            base = 0 if self.runs or self.forgotten else max(0, before)
-            account = self.runs[run] = Run(base=base, high=base, heard_at=self.now)
-            account.done.add(1, base)
+        if account is None and run > self.forgotten and run not in self.abandoned:
+            account = self._begin(run, 0 if self.runs or self.forgotten else max(0, before))
+        return account
+
+    def _begin(self, run: int, base: int) -> Run:
+        account = self.runs[run] = Run(base=base, high=base, heard_at=self.now)
+        account.done.add(1, base)
         return account
 
     def _raise(self, account: Run, high: int) -> None:

@@ -41,10 +41,12 @@ class EpisodePictures:
         """Begin with nothing counted."""
         self.mode = mode
         self.counts: Counter[tuple[str, str]] = Counter()  # by camera and result
+        self._newly: Counter[tuple[str, str]] = Counter()  # counted for what was found last
         self._bus = bus
 
     def find(self, events: Iterable[Event]) -> list[Picture]:
         """Return the pictures of the episodes of people that open among these events; the bus may be away."""
+        self._newly.clear()
         if self.mode is PrivacyMode.STATISTICS:
             return []
         found = []
@@ -52,9 +54,14 @@ class EpisodePictures:
             if event.kind is not EventKind.NO_MASK or event.state is not EventState.OPENED:
                 continue
             picture = best_picture(event, self._views(event.camera_id), may_be_clear=self.mode is PrivacyMode.PICTURES)
-            self.counts[event.camera_id, MISSING if picture is None else KEPT] += 1
+            self._newly[event.camera_id, MISSING if picture is None else KEPT] += 1
             found += [] if picture is None else [picture]
         return found
+
+    def count(self) -> None:
+        """Count what was found last: it is stored now, and will not be looked for again."""
+        self.counts += self._newly
+        self._newly.clear()
 
     def _views(self, camera_id: str) -> Iterator[ViewMessage]:
         try:

@@ -1,4 +1,4 @@
-"""Notices when the service itself does not keep up: nobody judges, observations come late, frames are dropped or lost.
+"""Notices when the service itself does not keep up: nobody reports or judges, observations are late, frames get lost.
 
 Decided from what the aggregator knows each second, by the wall clock and not by a camera's log: each trouble is an
 event at the pseudo camera `pipeline`, one for each reason, opened after it has lasted and closed after it has been over
@@ -50,6 +50,7 @@ UPDATE_EVERY_S = 60.0
 class Trouble(enum.StrEnum):
     """What can be wrong with the service."""
 
+    UNREPORTED = "unreported"  # no ingest reports a camera
     NO_DETECTOR = "no_detector"  # cameras deliver, and no detector reports
     BEHIND = "behind"  # observations come late
     DROPPING = "dropping"  # frames are dropped for want of time or room
@@ -65,6 +66,7 @@ class Vitals:
     detectors: int  # that report
     latency_s: float | None  # worst camera's, capture to fold, of live frames since the last look; None without any
     ledgers: Sequence[LedgerReport] = ()
+    unreported: int = 0  # cameras of the settings that no ingest reports
 
 
 def take_vitals(
@@ -73,6 +75,8 @@ def take_vitals(
     workers: Iterable[WorkerReport],
     latencies: Iterable[float],
     ledgers: Sequence[LedgerReport],
+    *,
+    unreported: int = 0,
 ) -> Vitals:
     """Sum up the newest reports; one that is old is not trusted."""
     live = (each for each in cameras if each.state is CameraState.LIVE and each.live)
@@ -82,6 +86,7 @@ def take_vitals(
         detectors=sum(each.role == "detect" and now - each.reported_at <= GONE_AFTER_S for each in workers),
         latency_s=max(latencies, default=None),
         ledgers=ledgers,
+        unreported=unreported,
     )
 
 
@@ -152,6 +157,8 @@ class PipelineHealth:
         """Whether there is a trouble now; None where nothing can be said, or it is neither bad nor good again."""
         is_open = trouble in self._open
         match trouble:
+            case Trouble.UNREPORTED:
+                return vitals.unreported > 0
             case Trouble.NO_DETECTOR:
                 return vitals.cameras_live > 0 and vitals.detectors == 0
             case Trouble.BEHIND:

@@ -62,6 +62,10 @@ class Sequence:
         while self.waiting:
             yield self._give()
 
+    def begin_anew(self) -> None:
+        """Take lower frame numbers again: the camera's runs were numbered by a clock that was set back."""
+        self.released = None
+
     def _give(self) -> Observation:
         first = self.waiting.pop(0).observation
         self.released = first.frame

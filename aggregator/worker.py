@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from aggregator.alerts.routing import route_all
 from aggregator.fold import Fold
 from aggregator.fold_state import VERSION
+from aggregator.hearing import Hearing, long_gone
 from aggregator.log_reader import RECORDS_A_STEP, LogReader
 from aggregator.pictures import EpisodePictures
 from aggregator.pipeline_health import PipelineHealth, take_vitals, tells_of
@@ -66,6 +67,9 @@ EVERY_S = 1.0
 
 AWAY_PAUSE_S = 0.5
 
+MOST_FORGOTTEN = 100
+"""Rows of killed workers that are removed at once: each is a call of the bus."""
+
 
 class Watch(Protocol):
     """Tells of edited settings, as `maskwatch.settings_file.SettingsWatch` does."""
@@ -109,6 +113,7 @@ class AggregatorWorker:
         self._purge_due = True  # pictures that the privacy mode does not allow (any more)
         self._health: PipelineHealth | None = None  # None until what is stored of it was read
         self._latencies: dict[str, float] = {}  # worst of each camera since the last look at the service's health
+        self._hearing = Hearing()
         self._absent_since: dict[str, float] = {}
         self._unheard: dict[str, float] = {}  # configured and never reported, since when that is known
         self._logs = LogReader(bus=bus, clock=clock, heartbeat=heartbeat)
@@ -139,7 +144,11 @@ class AggregatorWorker:
             self._find_cameras()
             self._purge()
             entries = self._logs.read(self._positions)
-            self._store_step(entries, self._fold(self._logs.decode(entries)))
+            records, now = self._logs.decode(entries), self._clock.time()
+            self._store_step(entries, self._fold(records, now))
+            for record in records:
+                if isinstance(record, Observation):
+                    time_stages(self._metrics, record, now)
             self._publish()
             if self._retention is not None:
                 self._retention.step(self._settings.retention)
@@ -167,6 +176,9 @@ class AggregatorWorker:
         rows = readable(self._bus.table(CAMERAS_TABLE), camera_from_json)
         reports = {camera: report for camera, report in rows.items() if self._shard.owns(camera)}
         self._workers = readable(self._bus.table(WORKERS_TABLE), worker_from_json)
+        if self._shard.index == 0:
+            for name in long_gone(self._workers.values(), self._clock.time())[:MOST_FORGOTTEN]:
+                self._bus.remove(WORKERS_TABLE, name)
         self._reports |= reports  # one that is not reported any more ages, and is shown as offline
         stored = [camera for camera in self._store.active() if self._shard.owns(camera)]
         for camera in sorted({*reports, *stored, *self._folds}):
@@ -176,12 +188,14 @@ class AggregatorWorker:
                 self._absent_since.pop(camera, None)
             else:
                 self._absent_since.setdefault(camera, now)
-        unheard = [each for each in self._settings.active if self._shard.owns(each) and each not in self._reports]
+        expected = [camera for camera in self._settings.active if self._shard.owns(camera)]
+        self._hearing.hear(reports, expected, now)
+        unheard = [camera for camera in expected if camera not in self._reports]
         self._unheard = {camera: self._unheard.get(camera, self._clock.time()) for camera in unheard}
         self._looked_at = now
 
     def _heed_settings(self) -> None:
-        """Take over an edited rule, zone or limit; people in view and open episodes stay."""
+        """Take over an edited rule, zone or limit; people whose faces still count stay, with their episodes."""
         try:
             settings = self._watch.poll() if self._watch is not None else None
         except ConfigError as error:
@@ -221,16 +235,13 @@ class AggregatorWorker:
     def _limits(self, camera: str) -> CameraDefaults:
         return self._settings.active.get(camera, self._settings.defaults)
 
-    def _fold(self, records: Iterable[LogRecord]) -> list[Event]:
+    def _fold(self, records: Iterable[LogRecord], now: float) -> list[Event]:
         events: list[Event] = []
-        now = self._clock.time()
         for record in records:
             events += self._folds[record.camera_id].feed(record)
-            if isinstance(record, Observation):
-                time_stages(self._metrics, record, now)
-                if record.live and not record.unchanged:
-                    late_s = max(now - record.captured_at, self._latencies.get(record.camera_id, 0.0))
-                    self._latencies[record.camera_id] = late_s
+            if isinstance(record, Observation) and record.live and not record.unchanged:
+                late_s = max(now - record.captured_at, self._latencies.get(record.camera_id, 0.0))
+                self._latencies[record.camera_id] = late_s
         return events
 
     def _store_step(self, entries: list[Entry], events: list[Event]) -> None:
@@ -240,8 +251,11 @@ class AggregatorWorker:
         gone = self._gone(read)
         for camera in gone:
             events += self._folds[camera].retire()
+        silent = self._silent(read, gone)
+        for camera in silent:
+            events += self._folds[camera].fall_silent()
         events += self._look_after_ourselves()
-        touched = {**{camera: self._positions[camera] for camera in gone}, **read}
+        touched = {**{camera: self._positions[camera] for camera in [*gone, *silent]}, **read}
         counts = Counter(
             {
                 (camera, minute, what): count
@@ -263,6 +277,8 @@ class AggregatorWorker:
             self._positions.clear()
             self._health = None
             raise
+        self._logs.pass_on()
+        self._pictures.count()
         self._positions.update(read)
         for camera in touched:
             self._folds[camera].minutes.clear()
@@ -284,7 +300,16 @@ class AggregatorWorker:
             ours = [each for each in still_open if self._is_ours(each)]
             self._health = PipelineHealth(shard=str(self._shard), open_events=ours)
         ledgers = [fold.state.ledger.balance(camera) for camera, fold in self._folds.items()]
-        vitals = take_vitals(at, self._reports.values(), self._workers.values(), self._latencies.values(), ledgers)
+        watched = self._settings.active or self._reports  # what the settings list no more was taken away
+        mine = [camera for camera in watched if self._shard.owns(camera)]
+        vitals = take_vitals(
+            at,
+            self._reports.values(),
+            self._workers.values(),
+            self._latencies.values(),
+            ledgers,
+            unreported=sum(self._hearing.silent_s(camera, now) > GONE_AFTER_S for camera in mine),
+        )
         self._latencies.clear()
         return self._health.look(vitals)
 
@@ -294,11 +319,22 @@ class AggregatorWorker:
         due = [camera for camera, since in self._absent_since.items() if now - since >= GONE_AFTER_S]
         return [camera for camera in due if camera in self._folds and camera not in read]
 
+    def _silent(self, read: dict[str, str], gone: list[str]) -> list[str]:
+        """Return the cameras that have people in view and no ingest that reports them, with logs read to the end."""
+        now = self._clock.monotonic()
+        busy = {each: fold for each, fold in self._folds.items() if fold.is_busy and each not in read}
+        return [
+            camera
+            for camera, fold in busy.items()
+            if camera not in gone and self._hearing.silent_s(camera, now) > GONE_AFTER_S + fold.gone_after_s
+        ]
+
     def _take_leave(self, cameras: Iterable[str]) -> None:
         for camera in cameras:
             log.info("camera %s: taken away", camera)
             del self._folds[camera], self._positions[camera], self._absent_since[camera]
             self._reports.pop(camera, None)
+            self._hearing.forget(camera)
             self._showing.forget(camera)
 
     def _publish(self) -> None:
@@ -341,6 +377,7 @@ class AggregatorWorker:
         self._away = self._away or str(error)
         self._looked_at = float("-inf")
         if isinstance(error, BusUnavailable):
+            self._hearing.begin_anew()
             self._showing.show_alone(
                 self._folds,
                 self._reports,

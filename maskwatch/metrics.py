@@ -184,9 +184,10 @@ METRICS = (
     Metric(
         "maskwatch_pipeline_degraded",
         Kind.GAUGE,
-        "1 while the service itself does not keep up, by reason: no_detector (cameras deliver and no detector "
-        "reports), behind (observations come more than 5 s late), dropping (over 20 % of the frames of a minute were "
-        "dropped for want of time or room), losing (frames vanished without account).",
+        "1 while the service itself does not keep up, by reason: unreported (no ingest reports a camera), "
+        "no_detector (cameras deliver and no detector reports), behind (observations come more than 5 s late), "
+        "dropping (over 20 % of the frames of a minute were dropped for want of time or room), losing (frames "
+        "vanished without account).",
         ("reason",),
     ),
     Metric("maskwatch_bus_up", Kind.GAUGE, "1 if the bus answered the aggregator last, 0 if it is away."),

@@ -23,7 +23,7 @@ SCRAPED = frozenset({"job", "instance", "site"})
 """Labels that the scrape configuration adds to every series."""
 
 STAGES = ("capture", "ingest", "queue", "judge", "fold")
-TROUBLES = ("no_detector", "behind", "dropping", "losing")
+TROUBLES = ("unreported", "no_detector", "behind", "dropping", "losing")
 VALUES: dict[tuple[str, str], set[Any]] = {
     ("maskwatch_camera_state", "state"): set(CameraState),
     ("maskwatch_people_judged_total", "state"): set(MaskState),

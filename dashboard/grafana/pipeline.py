@@ -72,8 +72,9 @@ def _now(limits: Mapping[str, float]) -> tuple[Panel, ...]:
     return (
         stat(
             "Degraded",
-            "1 for each reason for which the service says that it does not keep up. no_detector: nobody judges. "
-            "behind: judged late. dropping: a fifth of the frames. losing: frames without account.",
+            "1 for each reason for which the service says that it does not keep up. unreported: no ingest reports a "
+            "camera. no_detector: nobody judges. behind: judged late. dropping: a fifth of the frames. losing: frames "
+            "without account.",
             Query(f"max by (reason) (maskwatch_pipeline_degraded{{{SITE}}})", "{{reason}}"),
             unit="short",
             width=8,

@@ -89,6 +89,22 @@ def test_worn_wrongly_is_not_without() -> None:
 
 
 @pytest.mark.parametrize(
+    ("long", "lately", "verdict"),
+    [
+        pytest.param(MASKED, WRONG, MaskState.INCORRECT, id="pulled under the nose"),
+        pytest.param(WRONG, MASKED, MaskState.MASK, id="put right"),
+    ],
+)
+def test_how_a_mask_is_worn_lately_counts(long: Detection, lately: Detection, verdict: MaskState) -> None:
+    """Ten minutes of one way of wearing a mask do not outweigh ten seconds of the other, but two seconds."""
+    evidence = gather([lately] * 10, evidence=gather([long] * 3000))
+    assert evidence.verdict(RULE, 3) is not verdict
+    evidence = gather([lately] * 40, evidence=evidence)
+    assert evidence.verdict(RULE, 3) is verdict
+    assert evidence.verdict(RuleSettings(incorrect="as_mask"), 3) is MaskState.MASK
+
+
+@pytest.mark.parametrize(
     ("faces", "verdict"),
     [
         pytest.param([BARE] * 2, MaskState.UNKNOWN, id="too few"),
@@ -159,6 +175,16 @@ def test_an_unchanged_picture_repeats_what_was_known() -> None:
         evidence.repeat(0.6 + step / 5, RULE)
     assert (evidence.log_odds, evidence.faces) == (sure, faces)
     assert evidence.open_s == pytest.approx(2.4)
+
+
+def test_between_the_thresholds_nothing_is_decided() -> None:
+    """Evidence that has fallen under the one and not under the other speaks for neither, however long."""
+    evidence = gather([MASKED] * 2, evidence=gather([BARE] * 20))
+    assert RULE.close_confidence < evidence.probability < RULE.open_confidence
+    evidence = gather([make_detection(probabilities={"no_mask": 0.5, "mask": 0.5})] * 50, evidence=evidence)
+    assert RULE.close_confidence < evidence.probability < RULE.open_confidence
+    assert (evidence.open_s, evidence.close_s) == (None, None)
+    assert evidence.verdict(RULE, 3) is MaskState.UNKNOWN
 
 
 def test_a_long_gap_is_not_counted_as_held() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,11 +107,42 @@ def test_a_camera_lost_ends_what_it_saw() -> None:
     assert told(play(scene.wait(3).report(CameraState.LIVE).records[-1:], fold)) == [("closed", "live")]
 
 
+def test_a_camera_lost_is_over_after_what_waits() -> None:
+    """A run whose frames are all accounted for ends nothing while some of them wait for one of the run before."""
+    fold, scene = make_fold(), Scene().show(4, BARE)
+    late = scene.records.pop()
+    play(scene.records, fold)
+    again = Scene(run=2, at=scene.at).show(0.6, BARE).report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    assert told(play(again.records, fold)) == [("opened", "timeout")]
+    assert len(fold.state.sequence.waiting) == 3
+    assert told(play([late], fold)) == [("closed", "camera_lost")]
+    assert fold.in_view() == []
+
+
 def test_a_stalled_camera_may_go_on() -> None:
     """A short stall opens the camera's own episode, and interrupts nobody's."""
     scene = Scene().show(4, BARE).report(CameraState.STALLED, LossReason.NO_PICTURE).wait(2)
     scene.report(CameraState.LIVE).show(2, BARE)
     assert told(play(scene.records)) == [OPENED, ("opened", "no_picture"), ("closed", "live")]
+
+
+@pytest.mark.parametrize("state", [CameraState.STALLED, CameraState.CONNECTING])
+def test_nobody_stays_in_view_of_a_camera_without_pictures(state: CameraState) -> None:
+    """Without pictures for longer than gone_after_s people are gone, once the detectors have said what they saw."""
+    scene = Scene().show(4, BARE)
+    late = scene.records.pop()
+    since = scene.at
+    fold = make_fold()
+    play(scene.records, fold)
+    events = []
+    for _ in range(4):
+        report = scene.wait(1).report(state, LossReason.NO_PICTURE).records[-1]
+        events += fold.feed(replace(report, since=since))
+    assert {each.kind for each in events} <= {EventKind.CAMERA_OFFLINE}
+    assert told(play([late], fold)) == [("closed", "camera_lost")]
+    assert (fold.in_view(), fold.state.totals.people) == ([], {"no_mask": 1})
+    read = len(scene.records)
+    assert OPENED in told(play(scene.report(CameraState.LIVE).show(4, BARE).records[read:], fold))
 
 
 def test_a_frozen_picture_says_nothing() -> None:
@@ -130,6 +162,38 @@ def test_a_clock_set_back_ends_what_was_seen_and_goes_on() -> None:
     """After the camera's clock was set back by an hour everything begins anew."""
     events = play(Scene().show(4, BARE).wait(-3600).show(4, BARE).records)
     assert told(events) == [OPENED, ("closed", "left"), OPENED]
+
+
+def test_a_run_numbered_by_a_clock_that_was_ahead_blinds_nobody() -> None:
+    """Started again with a lower run, a camera is seen again half a minute later, and its own troubles are told."""
+    fold = make_fold()
+    events = play(Scene(run=9, at=NOW + 7200).show(4, BARE).records, fold)
+    again = Scene(run=5).show(20, MASKED).show(20, MASKED)
+    for record in again.records:  # stored and read back at every word
+        fold = Fold.from_json("door", RuleSettings(), CameraDefaults(), fold.to_json())
+        events += fold.feed(record)
+    assert told(events) == [OPENED, ("closed", "camera_lost")]
+    assert fold.in_view_by_state() == {"mask": 1}
+    read = len(again.records)
+    again.show(4, BARE).report(CameraState.OFFLINE, LossReason.TIMEOUT)
+    events = play(again.records[read:], fold)
+    assert told(events) == [OPENED, ("opened", "timeout"), ("closed", "camera_lost")]
+    balance = fold.state.ledger.balance("door")
+    assert (balance.captured, balance.observed, balance.in_flight) == (20 + 220, 20 + 220, 0)
+    fold.feed(Scene(run=9, at=again.at).report(CameraState.LIVE).records[-1])
+    assert fold.state.run == 5
+
+
+def test_last_words_of_an_old_reader_change_nothing() -> None:
+    """While the newest run reports, lower ones are not heard, however long they go on."""
+    fold = make_fold()
+    new, old = Scene(run=2), Scene(run=1)
+    for _ in range(60):
+        new.show(1, BARE)
+        old.at = new.at
+        new.records += old.report(CameraState.OFFLINE, LossReason.TIMEOUT).records[-1:]
+    assert told(play(new.records, fold)) == [OPENED]
+    assert (fold.state.run, fold.state.lower_since) == (2, new.at)
 
 
 def test_retiring_closes_everything() -> None:
@@ -166,6 +230,55 @@ def test_zones(camera: CameraDefaults, episodes: int) -> None:
     assert told(events).count(OPENED) == episodes
     assert sum(fold.state.totals.faces.values()) == 20 * episodes
     assert sum(fold.state.totals.people.values()) == episodes
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param(ignoring(0.0, 0.2), id="a zone that ignores it"),
+        pytest.param(ignoring(0.5, 0.9, ZoneMode.COUNT), id="zones that count elsewhere"),
+        pytest.param(CameraDefaults(min_face_px=400), id="larger faces only"),
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("unchanged", [False, True])
+def test_settings_that_leave_a_face_out_close_its_episode(
+    edited: CameraDefaults, *, restarts: bool, unchanged: bool
+) -> None:
+    """Nothing stays open, in view or counted of a poster over which a zone is drawn, edited live or over a restart."""
+    fold = make_fold()
+    scene = Scene().show(4, BARE)
+    assert told(play(scene.records, fold)) == [OPENED]
+    if restarts:
+        fold = Fold.from_json("door", RuleSettings(), edited, fold.to_json())
+    else:
+        fold.follow(RuleSettings(), edited)
+    read = len(scene.records)
+    scene = scene.show(20, unchanged=True) if unchanged else scene.show(20, BARE)
+    events = play(scene.records[read:], fold)
+    assert told(events) == [("closed", "not_counted")]
+    assert fold.open_events() == []
+    assert fold.in_view_by_state()["no_mask"] == 0
+    read = len(scene.records)
+    play(scene.show(5).records[read:], fold)
+    assert fold.state.totals.people.get("no_mask", 0) == 0
+
+
+def test_other_edits_close_nothing() -> None:
+    """A restart with the same zones keeps who walked out of them, and a zone drawn elsewhere keeps who is in view."""
+    fold = make_fold(camera=ignoring(0.0, 0.2, ZoneMode.COUNT))
+    scene = Scene().show(4, BARE).show(1.6, BARE, step=40.0)
+    assert told(play(scene.records, fold)) == [OPENED]
+    fold = Fold.from_json("door", RuleSettings(), ignoring(0.0, 0.2, ZoneMode.COUNT), fold.to_json())
+    read = len(scene.records)
+    assert told(play(scene.show(1, BARE, x=420.0).show(5).records[read:], fold)) == [("closed", "left")]
+    assert fold.state.totals.people == {"no_mask": 1}
+    fold = make_fold()
+    scene = Scene().show(4, BARE)
+    play(scene.records, fold)
+    fold.follow(RuleSettings(), ignoring(0.5, 0.9))
+    read = len(scene.records)
+    assert told(play(scene.show(2, BARE).records[read:], fold)) == []
 
 
 def test_a_slow_camera_blinks_longer() -> None:
@@ -208,6 +321,24 @@ def test_minutes_add_up() -> None:
     assert sum(row["faces_mask"] for row in fold.minutes.values()) == fold.state.totals.faces["mask"] == 450
     assert sum(row["people_no_mask"] for row in fold.minutes.values()) == 1
     assert sum(row["observations"] for row in fold.minutes.values()) == 470
+
+
+def test_an_event_counts_in_the_minute_it_ended() -> None:
+    """An episode whose end shows only in a picture of minutes later is counted where it ended."""
+    fold = make_fold()
+    scene = Scene().show(4, BARE).wait(300).show(1)
+    (closed,) = [each for each in play(scene.records, fold) if each.state is EventState.CLOSED]
+    assert closed.closed_at is not None
+    minutes = [minute for minute, row in fold.minutes.items() if row["closed_no_mask"]]
+    assert minutes == [int(closed.closed_at // 60)]
+    assert minutes != [int(scene.at // 60)]
+
+
+def test_who_was_without_a_mask_is_counted_so() -> None:
+    """A mask put on after an episode has opened closes it, and the person counts as one without."""
+    fold = make_fold()
+    assert told(play(Scene().show(4, BARE).show(10, MASKED).show(4).records, fold)) == [OPENED, ("closed", "mask_on")]
+    assert fold.state.totals.people == {"no_mask": 1}
 
 
 RULES: list[dict[str, Any]] = [

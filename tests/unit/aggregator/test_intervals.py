@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aggregator.fold import Fold
-from aggregator.intervals import FREE
+from aggregator.intervals import FREE, Held, Minutes, Totals
 from aggregator.readings import Readings
 from maskwatch.domain import CameraState, EventKind
 from maskwatch.settings_camera import CameraDefaults
@@ -52,6 +52,15 @@ def published(fold: Fold) -> Counter[str]:
     for row in fold.minutes.values():
         total.update({what: count for what, count in row.items() if what not in FREE})
     return total
+
+
+@pytest.mark.parametrize("people", range(3, 7))
+def test_how_many_are_enough(people: int) -> None:
+    """An interval with one person too few waits, one with exactly enough does not."""
+    end = int(START // 60) + 5
+    held, minutes = Held(counts={"people_mask": people - 1, "people_no_mask": 1}, ends=end), Minutes()
+    held.pass_on(minutes, Totals(), 60.0 * end, SILENT)
+    assert sum(map(people_in, minutes.values())) == (people if people >= SILENT.least_people else 0)
 
 
 def people_in(row: Counter[str]) -> int:

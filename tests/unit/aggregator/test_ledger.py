@@ -98,6 +98,16 @@ def test_totals_go_on_over_runs() -> None:
     assert sums(ledger) == (6, 2, 0, 4, 0)
 
 
+def test_what_a_later_run_began_with_is_missed() -> None:
+    """Only the first words of a camera may begin anywhere: a later run heard of at its fifth frame has lost four."""
+    ledger = begun(1)
+    ledger.observe(FrameId(1, 1))
+    ledger.observe(FrameId(2, 5))
+    assert sums(ledger) == (6, 2, 0, 0, 4)
+    ledger.report(2, 5, 1000.0 + LONG)
+    assert sums(ledger) == (6, 2, 0, 4, 0)
+
+
 def test_what_came_before_is_nobodys_account() -> None:
     """An aggregator that hears of a camera in the middle of its life begins to count there."""
     ledger = Ledger()
@@ -114,6 +124,36 @@ def test_a_clock_set_back_delays_and_loses_nothing() -> None:
     assert sums(ledger) == (3, 0, 0, 0, 3)
     ledger.report(1, 3, 1000.0 - 3600 + LONG)
     assert sums(ledger) == (3, 0, 0, 3, 0)
+
+
+def test_a_run_of_a_clock_that_was_ahead_is_left_behind() -> None:
+    """Set back to a lower run, later ones settle and are heard no more; its own frames are accounted for."""
+    ledger = begun(4, run=9)
+    ledger.observe(FrameId(9, 1))
+    ledger.report(5, 2, 1001.0)
+    ledger.observe(FrameId(5, 1))
+    ledger.set_back(5, 2)
+    assert sums(ledger) == (6, 2, 0, 3, 1)
+    ledger.report(9, 7, 1002.0)
+    assert not ledger.observe(FrameId(9, 8))
+    assert ledger.observe(FrameId(5, 3))
+    assert sums(ledger) == (7, 3, 0, 3, 1)
+    ledger.report(6, 1, 1003.0)
+    assert sums(ledger) == (8, 3, 0, 3, 2)
+
+
+def test_a_forgotten_run_begins_where_it_is_taken_up() -> None:
+    """Where a lower run was ignored until now its frames count from here on, and none of them is missing."""
+    ledger = begun(3, run=8)
+    ledger.report(9, 0, 1001.0)
+    ledger.report(9, 1, 1001.0 + LONG)
+    ledger.report(9, 1, 1001.0 + 2 * LONG)
+    assert ledger.forgotten == 8
+    assert not ledger.observe(FrameId(5, 20))
+    ledger.set_back(5, 20)
+    assert not ledger.observe(FrameId(5, 20))
+    assert ledger.observe(FrameId(5, 21))
+    assert sums(ledger) == (5, 1, 0, 4, 0)
 
 
 @pytest.mark.parametrize(

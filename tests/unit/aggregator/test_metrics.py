@@ -115,6 +115,24 @@ def test_missing_and_fallen_back_workers_show() -> None:
     assert value("maskwatch_worker_memory_bytes", {"role": "ingest"}) == 0
 
 
+@pytest.mark.parametrize(
+    ("live", "after_s", "shown"),
+    [
+        pytest.param(True, 60, True, id="live, lately"),
+        pytest.param(True, 7200, False, id="live, long ago"),
+        pytest.param(False, 7200, True, id="a file, whose time is its own"),
+    ],
+)
+def test_lately_is_by_the_time_of_the_pictures(*, live: bool, after_s: float, shown: bool) -> None:
+    """The people judged of late are those of the last minutes; of a file, of the last minutes of its pictures."""
+    fold = make_fold()
+    play(Scene().show(4, MASKED).show(4).records, fold)
+    readings = Readings(NOW + after_s)
+    readings.add_camera(fold, make_camera_report(live=live, reported_at=NOW + after_s))
+    ratios = {name: values.get(("door",)) for name, values in readings.samples.items() if name.endswith("_ratio")}
+    assert ratios == ({"maskwatch_compliance_ratio": 1.0, "maskwatch_coverage_ratio": 1.0} if shown else {})
+
+
 def test_ages_are_of_the_moment_of_the_scrape() -> None:
     """An age grows between two snapshots, and is never negative."""
     clock, registry = ManualClock(NOW), CollectorRegistry()

@@ -171,6 +171,23 @@ def test_a_stricter_mode_deletes_what_it_does_not_allow(
     assert (bench.store.picture_of(event) is not None) is left
 
 
+@pytest.mark.parametrize("after", ["statistics", "alerts"])
+def test_a_stricter_mode_keeps_nothing_more(bench: Bench, after: str) -> None:
+    """Once the mode is edited, an episode brings no clear picture into the store, and in `statistics` none at all."""
+    edits = EditedSettings(None)
+    bench.start(settings=MODES["pictures"], watch=edits)
+    bench.steps(2)
+    edits.edits = [MODES[after]]
+    bench.steps(2)
+    bench.log(Scene().show(4, BARE).records)
+    clear = view("clear", *make_observation(no_mask=1).detections, at=NOW + 1.5, faces_hidden=False)
+    bench.bus.append(views_stream("door"), clear.to_fields(), VIEWS_CAP)
+    bench.drain()
+    assert bench.store is not None
+    assert bench.store.forget_pictures() == 0
+    assert bool(bench.stored()) is (after == "alerts")
+
+
 def test_deleted_pictures_are_gone_from_the_disk(bench: Bench, tmp_path: Path) -> None:
     """After a picture was deleted its bytes are in no file of the data directory."""
     event = watch(bench)

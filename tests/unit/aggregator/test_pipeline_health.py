@@ -43,6 +43,7 @@ class Watched:
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
+        pytest.param({"unreported": 1}, "unreported", id="a camera is not reported"),
         pytest.param({"detectors": 0}, "no_detector", id="nobody judges"),
         pytest.param({"latency_s": 7.0}, "behind", id="observations come late"),
         pytest.param({"stale": 4}, "dropping", id="frames are dropped"),

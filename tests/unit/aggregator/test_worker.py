@@ -46,7 +46,7 @@ from tests.builders import (
     make_observation,
     make_worker_report,
 )
-from tests.scenes import BARE, Scene, play, random_log, told
+from tests.scenes import BARE, MASKED, Scene, play, random_log, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -235,6 +235,22 @@ def test_a_camera_taken_away_is_retired(bench: Bench) -> None:
     assert bench.metric("frames_captured_total", camera_id="door") == 25
 
 
+@pytest.mark.parametrize("removed", [pytest.param(True, id="taken away"), pytest.param(False, id="not reported")])
+def test_a_log_is_read_to_its_end_before_anybody_is_let_go(bench: Bench, *, removed: bool) -> None:
+    """However long ago a camera was heard of, what its log still holds is folded first."""
+    bench.log(Scene().show(360, MASKED, step=0.2).show(4, BARE, x=460).records)
+    bench.steps()
+    if removed:
+        bench.bus.remove(CAMERAS_TABLE, "door")
+    bench.steps(advance=GONE_AFTER_S + 5)
+    bench.drain()
+    bench.steps(20)
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert bench.store is not None
+    counted = {what for _, what, _ in bench.store.counts("door", 0) if what.startswith("people_")}
+    assert counted == {"people_no_mask"}
+
+
 def test_a_bus_that_lost_its_memory_takes_no_camera_away(bench: Bench) -> None:
     """When the server restarts empty, cameras that report again within ten seconds go on."""
     bench.log(Scene().show(4, BARE).records)
@@ -290,6 +306,47 @@ def test_a_camera_without_an_ingest_ages_while_the_bus_is_away(bench: Bench) -> 
     bench.drain()
     assert bench.metric("camera_state", camera_id="door", state="live") == 1
     assert bench.metric("camera_state", camera_id="door", state="offline") == 0
+
+
+def test_cameras_without_ingest_are_told_of_and_keep_nobody_in_view(bench: Bench) -> None:
+    """One ingest of two dies: its camera's people end once, and the service says so until it is back."""
+    cameras = tuple(CameraSettings(id=each, source="scripted:x") for each in ("door", "gate"))
+    settings = Settings(cameras=cameras)
+    bench.start(settings=settings)
+    bench.log(Scene("door").show(5, BARE).records)
+
+    def go_on(seconds: int, *reported: str) -> None:
+        for _ in range(seconds):
+            now = bench.clock.time()
+            bench.log(make_camera_report(camera_id=each, reported_at=now, last_frame_at=now) for each in reported)
+            bench.bus.put(WORKERS_TABLE, "d", worker_to_json(make_worker_report(reported_at=now)))
+            bench.steps(advance=1.0)
+
+    go_on(12, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert bench.metric("people_in_view", camera_id="door", state="no_mask") == 1
+    go_on(4, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert bench.metric("people_in_view", camera_id="door", state="no_mask") == 0
+    bench.start(settings=settings)
+    go_on(60, "gate")
+    assert told(bench.stored()) == [("opened", "no_mask"), ("closed", "camera_lost")]
+    assert told(bench.stored(of_cameras=False)) == [("opened", "unreported")]
+    assert bench.metric("pipeline_degraded", reason="unreported") == 1
+    go_on(40, "gate", "door")
+    assert told(bench.stored(of_cameras=False)) == [("opened", "unreported"), ("closed", "recovered")]
+
+
+def test_a_bus_that_was_away_ends_nobody(bench: Bench) -> None:
+    """What could not be heard is not held against the cameras when the bus is back."""
+    scene = Scene().show(5, BARE)
+    bench.log(scene.records)
+    bench.drain()
+    bench.bus.away = True
+    bench.steps(30)
+    bench.bus.away = False
+    bench.steps(3)
+    assert told(bench.stored()) == [("opened", "no_mask")]
 
 
 def test_shards_share_the_cameras(bench: Bench) -> None:
@@ -377,8 +434,39 @@ def test_a_locked_database_is_waited_for(bench: Bench, tmp_path: Path) -> None:
     real = open_store(tmp_path)
     bench.start(LockedStore(real.database))
     bench.log(records)
-    bench.steps(40)
+    bench.steps(12, advance=0.2)
     assert bench.stored() == bench.published() == play(records)
+
+
+def test_what_is_read_again_counts_once(bench: Bench, tmp_path: Path) -> None:
+    """While the database is locked, bad messages, pictures and the times of frames are not counted with every try."""
+    bench.start(LockedStore(open_store(tmp_path).database))
+    bench.log([make_camera_report(captured=0, reported_at=NOW), make_observation(seq=1)])
+    bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    bench.log(Scene(run=2).show(4, BARE).records)
+    bench.steps(12, advance=0.2)
+    assert told(bench.stored()) == [("opened", "no_mask")]
+    assert (bench.metric("bad_messages_total"), bench.bus.length(DEAD_LETTERS)) == (1, 1)
+    assert bench.metric("episode_pictures_total", camera_id="door", result="missing") == 1
+    assert bench.metric("end_to_end_seconds_count") == 1
+
+
+def test_a_locked_database_is_no_babble(bench: Bench, tmp_path: Path) -> None:
+    """A bad message read a hundred times over is one; a hundred of them, read twice, still end the worker."""
+    store = LockedStore(open_store(tmp_path).database)
+    bench.start(store)
+    bench.log(Scene().records)
+    bench.steps(3)
+    bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    for _ in range(2 * BAD_MESSAGES_LIMIT):
+        store.failing = 0  # it stays locked
+        bench.steps(advance=0.1)
+    bench.steps(3)
+    assert bench.metric("bad_messages_total") == 1
+    for _ in range(BAD_MESSAGES_LIMIT):
+        bench.bus.append(log_stream("door"), {"v": b"99"}, LOG_CAP)
+    with pytest.raises(BadMessage, match="in a row"):
+        bench.steps(6)
 
 
 class MortalBus(QuickBus):
@@ -567,6 +655,35 @@ def test_a_state_of_a_version_before_is_continued(bench: Bench, root: Path, vers
     bench.start()
     with pytest.raises(ConfigError, match=f"has version {VERSION + 1}"):
         bench.steps()
+
+
+def test_rows_of_killed_workers_are_removed(bench: Bench) -> None:
+    """An hour after its last word a worker's row goes, unless it is the last that was heard of its role and shard."""
+
+    def put(name: str, age_s: float, **changes: str) -> None:
+        report = make_worker_report(name=name, reported_at=bench.clock.time() - age_s, **changes)
+        bench.bus.put(WORKERS_TABLE, name, worker_to_json(report))
+
+    put("detect-killed", 3700)
+    put("detect-silent", 3500)
+    put("ingest-0-killed", 7300, role="ingest", shard="0/2")
+    put("ingest-0", 0, role="ingest", shard="0/2")
+    put("ingest-1-killed", 9000, role="ingest", shard="1/2")
+    put("notify-killed", 90_000, role="notify")
+    bench.bus.put(WORKERS_TABLE, "of another version", b"{}")
+    bench.start(shard="1/2")
+    bench.steps()
+    assert len(bench.bus.table(WORKERS_TABLE)) == 8
+    bench.start(shard="0/2")
+    bench.steps()
+    left = {name for name in bench.bus.table(WORKERS_TABLE) if not name.startswith("aggregate-")}
+    assert left == {
+        "detect-silent",
+        "ingest-0",
+        "ingest-1-killed",
+        "notify-killed",
+        "of another version",
+    }
 
 
 def test_run_ends_when_asked(bench: Bench) -> None:
