@@ -20,6 +20,7 @@ from maskwatch.cli.process import (
     store_url,
     wait_for_store,
 )
+from maskwatch.cli.times import clock_time
 from maskwatch.clock import SystemClock
 from maskwatch.cloudevents import change_id, event_to_cloudevent
 from maskwatch.contracts import event_to_json
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from aggregator.store import Store
 
 FOLLOW_EVERY_S = 0.3
-
-
-def _clock_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
 @click.group(invoke_without_command=True)
@@ -156,10 +153,11 @@ def _print_event(event: Event, *, as_json: bool) -> None:
 
 
 def sentence(event: Event) -> str:
-    """Say an event in one line, for people."""
-    span = f"since {_clock_time(event.started_at)}"
+    """Say an event in one line, for people; what is of another day than the line has a date of its own."""
+    began = clock_time(event.started_at, event.updated_at)
+    span = f"since {began}"
     if event.closed_at is not None:
-        span = f"{_clock_time(event.started_at)} to {_clock_time(event.closed_at)}"
+        span = f"{began} to {clock_time(event.closed_at, event.updated_at)}"
     sure = f", {100 * event.confidence:.0f} % sure" if event.kind is EventKind.NO_MASK else ""
     when = datetime.fromtimestamp(event.updated_at, UTC).astimezone().isoformat(timespec="seconds")
     what = f"{event.state.value:<7} {event.kind.value:<14} {event.camera_id:<16}"
