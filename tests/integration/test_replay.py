@@ -124,7 +124,7 @@ def test_a_recording_is_not_written_over_itself(folder: Path, same: str) -> None
     """What is read stays as it was, by whatever name it is to be written."""
     (folder / "link.jsonl").symlink_to("door.jsonl")
     before = (folder / "door.jsonl").read_bytes()
-    with pytest.raises(ConfigError, match="is the file that is read"):
+    with pytest.raises(ConfigError, match="is what is read"):
         call("--from", "door.jsonl", "--record", same)
     assert (folder / "door.jsonl").read_bytes() == before
 
