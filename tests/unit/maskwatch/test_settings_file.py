@@ -119,6 +119,16 @@ def mistake(text: str) -> str:
             "site.yaml:2: cameras[0].source: write webcam: and the number of the device, such as webcam:0",
             id="webcam",
         ),
+        *(
+            pytest.param(
+                f"cameras:\n  - {{id: a, source: '{source}'}}\n",
+                "site.yaml:2: cameras[0].source: write scripted: and scenes with their seconds, such as "
+                "scripted:moving*5,black; known are moving, still, frozen, black, white, grey, flaky, refused, hang, "
+                "crash, or a picture's path (.jpg, .png)",
+                id=source,
+            )
+            for source in ("scripted:moving*abc", "scripted:moving*5,blak", "scripted:moving*-1", "scripted:")
+        ),
         pytest.param(
             "rule:\n  open_confidence: 0.5\n  close_confidence: 0.5\n",
             "site.yaml:1: rule: close_confidence must be below open_confidence",
