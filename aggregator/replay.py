@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aggregator.fold import Fold
 from aggregator.people import compliance, coverage
+from maskwatch.settings_privacy import PrivacySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,9 +81,9 @@ class Replay:
 
 
 def fold_of(camera_id: str, settings: Settings) -> Fold:
-    """Begin a camera's fold as the settings say."""
+    """Begin a camera's fold as the settings say, but in privacy mode `alerts`: nothing is kept or published of it."""
     limits = settings.active.get(camera_id, settings.defaults)
-    return Fold(camera_id, settings.rule_of(camera_id), limits, zone=settings.time_zone, privacy=settings.privacy)
+    return Fold(camera_id, settings.rule_of(camera_id), limits, zone=settings.time_zone, privacy=PrivacySettings())
 
 
 def replay(records: Iterable[LogRecord], settings: Settings) -> Outcome:

@@ -48,6 +48,11 @@ def share_of(people: Mapping[str, int]) -> Share:
     return Share(judged, masked / judged, *wilson(masked, judged), coverage)
 
 
+def share_told(people: Mapping[str, int], least: int) -> Share | None:
+    """Say the same, or nothing where fewer people than `least`, and any at all, stand behind it."""
+    return None if 0 < sum(people.get(state, 0) for state in STATES) < least else share_of(people)
+
+
 def whole_minutes(begin: float, end: float) -> tuple[float, float]:
     """Return the moments at which the minutes of a span begin and end: nothing is counted more finely.
 
@@ -108,10 +113,9 @@ def cells(
 def _cell(camera: str, begin: float, end: float, count: Counter[str], least: int) -> Cell:
     observed_s = count["observed_ms"] / 1000
     people = {state: count[f"people_{state}"] for state in STATES}
-    total = sum(people.values())
-    if 0 < total < least:
+    share = share_told(people, least)
+    if share is None:
         return Cell(camera, begin, end, observed_s, suppressed=True)
-    share = share_of(people)
     return Cell(
         camera,
         begin,

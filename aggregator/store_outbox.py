@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from aggregator.alerts.plan import Cooldown, Delivery
 from aggregator.alerts.routing import OutboxRow
 from aggregator.tables import channels, deliveries, outbox
+from aggregator.tables import events as stored
 from maskwatch.contracts import event_from_json, event_to_json
 from maskwatch.domain import EventKind, EventState
 
@@ -85,7 +86,7 @@ class ChannelCounts:
     last_failure_at: float | None = None
     last_error: str = ""
     queue: int = 0
-    oldest_at: float | None = None
+    oldest_at: float | None = None  # since when the oldest waits that no cooldown holds back
     dead_letters: int = 0
 
 
@@ -272,21 +273,40 @@ class Outbox:
         with self._database.reading() as connection:
             return {name for wanted in asked for name in connection.scalars(wanted)}
 
-    def counts(self, subscription: str) -> ChannelCounts:
-        """Return how a channel does."""
+    def counts(self, subscription: str, *, cooldown_s: float = 0.0, now: float) -> ChannelCounts:
+        """Return how a channel does at a wall-clock time; `cooldown_s` is its subscription's."""
         mine = deliveries.c.subscription == subscription
         queued = select(func.count(), func.min(deliveries.c.made_at)).where(mine, deliveries.c.state == "waiting")
-        unplanned = select(func.count(), func.min(outbox.c.at)).where(
-            outbox.c.subscription == subscription, outbox.c.delivery.is_(None)
+        unplanned = (
+            select(stored.c.camera_id, stored.c.kind, func.count(), func.min(outbox.c.at))
+            .select_from(outbox.outerjoin(stored, stored.c.id == outbox.c.event_id))
+            .where(outbox.c.subscription == subscription, outbox.c.delivery.is_(None))
+            .group_by(stored.c.camera_id, stored.c.kind)
         )
         dead = select(func.count()).select_from(deliveries).where(mine, deliveries.c.state == "dead")
         with self._database.reading() as connection:
             row = connection.execute(select(channels).where(channels.c.subscription == subscription)).one_or_none()
-            lengths, oldest = zip(*(connection.execute(each).one() for each in (queued, unplanned)), strict=True)
+            length, oldest = connection.execute(queued).one()
+            groups = connection.execute(unplanned).all()
             letters = connection.scalar(dead) or 0
+        cooldowns = self.cooldowns(subscription, now - 2 * LONGEST_COOLDOWN_S) if groups and cooldown_s else {}
+        waits = [] if oldest is None else [oldest]
+        for camera, kind, rows, since in groups:
+            length += rows
+            last = cooldowns.get((camera, kind))
+            if last is None or not last.holds(cooldown_s, now):  # a dispatcher at work plans these at once
+                waits.append(since if last is None else max(since, last.began_at + cooldown_s))
         known = {} if row is None else {name: value for name, value in row._mapping.items() if name != "subscription"}  # noqa: SLF001
-        since = min((each for each in oldest if each is not None), default=None)
-        return ChannelCounts(**known, queue=sum(lengths), oldest_at=since, dead_letters=letters)
+        return ChannelCounts(**known, queue=length, oldest_at=min(waits, default=None), dead_letters=letters)
+
+    def gathered(self, subscription: str | None = None) -> dict[str, int]:
+        """Return for how many changes each subscription has no delivery yet, or one alone; without those with none."""
+        wanted = select(outbox.c.subscription, func.count().label("changes")).where(outbox.c.delivery.is_(None))
+        if subscription is not None:
+            wanted = wanted.where(outbox.c.subscription == subscription)
+        wanted = wanted.group_by(outbox.c.subscription).order_by(outbox.c.subscription)
+        with self._database.reading() as connection:
+            return {row.subscription: row.changes for row in connection.execute(wanted)}
 
     def _change(self, keys: Sequence[str], to: DeliveryState, **values: Any) -> int:
         which = deliveries.c.key.in_(keys), deliveries.c.state == DeliveryState.DEAD.value

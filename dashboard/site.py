@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aggregator.report import share_of
+from aggregator.report import share_told
 from dashboard.board import CameraCard, Cards, Compliance, compliance
 from dashboard.moments import day_of
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, LEDGERS_TABLE, PEOPLE_TABLE, WORKERS_TABLE
@@ -147,12 +147,13 @@ class Site:
         return Look(now, self._cards.make(self.settings, reports, people, is_open, today, now), trouble)
 
     def today(self) -> dict[str, Compliance]:
-        """Return each camera's compliance since midnight, at most ten seconds old."""
+        """Return each camera's compliance since midnight, at most ten seconds old; of too few people none."""
         now = self.clock.monotonic()
         if now - self._today_at >= TODAY_EVERY_S:
             midnight, _ = day_of(self.clock.time(), self.settings.time_zone)
-            counted = self.store().counted_since(int(midnight // 60))
-            self._today = {camera: compliance(share_of(people)) for camera, people in counted.items()}
+            counted, least = self.store().counted_since(int(midnight // 60)), self.settings.privacy.least_told
+            told = {camera: share_told(people, least) for camera, people in counted.items()}
+            self._today = {camera: compliance(share) for camera, share in told.items() if share is not None}
             self._today_at = now
         return self._today
 

@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 SIGN_OF_LIFE_S = 0.5
 """Longest pause between two signs of life while the reader waits on purpose."""
 
+UNDECODABLE_S = 30.0
+"""Seconds of data without a picture after which a live source is given up: only a new connection is sure to bring a
+keyframe and its parameter sets. Longer than the time between two keyframes, for which one may have to wait."""
+
 MOST_NEWS = 4096
 
 
@@ -99,11 +103,17 @@ class Reader:
             self._say(NewsKind.OPENED)
             self._live_times.begin_connection()
             selector, pacer = FrameSelector(self._camera.fps), Pacer()
+            undecodable_since: float | None = None
             for shot in capture:
                 if shot is None:
                     self._say(NewsKind.UNDECODABLE)
+                    now = self._clock.monotonic()
+                    undecodable_since = now if undecodable_since is None else undecodable_since
+                    if not capture.has_end:
+                        self._refuse_rubbish(now - undecodable_since)
                     yield 0.0
                     continue
+                undecodable_since = None
                 if capture.is_paced and not self._fast:
                     yield pacer.pause(self._pts(shot), self._clock.monotonic())
                 yield from self._receive(shot, selector)
@@ -111,6 +121,11 @@ class Reader:
                 raise SourceLost(LossReason.ENDED, "the stream ended")
         self.is_finished = True
         self._say(NewsKind.FINISHED)
+
+    def _refuse_rubbish(self, lasts_s: float) -> None:
+        """Give up a connection on which data comes, and none of it has been a picture for long."""
+        if lasts_s > max(UNDECODABLE_S, self._camera.timeouts.stalled_s):
+            raise SourceLost(LossReason.UNDECODABLE, f"of what came for {lasts_s:.0f} s nothing was a picture")
 
     def _receive(self, shot: Shot, selector: FrameSelector) -> Iterator[float]:
         """Place a picture in time; where it is to be analysed, number and scale it and leave it in the slot."""

@@ -41,11 +41,11 @@ class Merged:
     camera_id: str
     """Where all of them happened."""
     count: int
-    """How many events there are."""
+    """How many of the events are told for the first time. The others were told before: they ended, or went on."""
     open: int
-    """How many of them have not ended."""
+    """How many of these have not ended."""
     since: float
-    """When the first one opened. Seconds since 1970 UTC, as all times here."""
+    """When the first of these opened, or of all events if none is new. Seconds since 1970 UTC, as all times here."""
     until: float
     """Up to when they were gathered."""
     text: str

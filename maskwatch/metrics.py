@@ -253,7 +253,7 @@ METRICS = (
     Metric(
         "maskwatch_subscription_oldest_age_seconds",
         Kind.AGE,
-        "Seconds for which the oldest of these waits; absent if nothing does.",
+        "Seconds for which the oldest of these waits that no cooldown holds back; absent if there is none.",
         SUBSCRIPTION,
     ),
     Metric("maskwatch_subscription_sent_total", Kind.COUNTER, "Messages that the subscriber took.", SUBSCRIPTION),

@@ -102,7 +102,7 @@ class ChannelReport:
     to: str  # the address without what may be secret
     reported_at: float
     queue: int = 0  # changes and messages that wait
-    oldest_at: float | None = None  # since when the oldest of them waits
+    oldest_at: float | None = None  # since when the oldest of them waits that no cooldown holds back
     sent: int = 0
     failures: int = 0  # attempts that failed
     dead_letters: int = 0

@@ -96,7 +96,8 @@ class TimeoutSettings(Frozen):
     read_s: float = Field(5.0, ge=0.5, le=120)
     """Seconds without data until the connection is given up and made anew."""
     stalled_s: float = Field(3.0, ge=0.2, le=120)
-    """Seconds without a picture until the camera is shown as stalled."""
+    """Seconds without a picture until the camera is shown as stalled. Where data comes that is no picture, a live
+    camera is connected to anew after as long, but not before 30 s: raise it where keyframes are further apart."""
     hung_s: float = Field(20.0, ge=2, le=600)
     """Seconds without any sign of life from the reader, after which its process is ended and started anew."""
 

@@ -21,7 +21,7 @@ from maskwatch.settings_dump import HIDDEN_FIELDS, SECRET_FIELDS
 from maskwatch.settings_subscriptions import SubscriptionSettings, faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     Examine = Callable[[SubscriptionSettings], Iterable[tuple["Where", str]]]
     """Looks at a subscription that is valid in itself, and yields what else is wrong: where in it, and why."""
@@ -57,12 +57,13 @@ _MESSAGES = {
 """What pydantic's kinds of error mean to somebody who writes YAML."""
 
 
-def load_settings(path: Path, examine: Examine | None = None) -> Settings:
+def load_settings(path: Path, examine: Examine | None = None, *, only: Collection[str] | None = None) -> Settings:
     """Read a settings file, or raise ConfigError with one line for each mistake: file, line, field, cause.
 
     Args:
         path: of the file.
         examine: what this reader must have right beside what all need.
+        only: fields at the top to read, as others may want secrets that are not at hand; those stay at their defaults.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -70,11 +71,13 @@ def load_settings(path: Path, examine: Examine | None = None) -> Settings:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
-    return parse_settings(text, str(path), examine)
+    return parse_settings(text, str(path), examine, only=only)
 
 
-def parse_settings(text: str, name: str = "settings", examine: Examine | None = None) -> Settings:
-    """Read settings from YAML text; `name` stands for the file in errors."""
+def parse_settings(
+    text: str, name: str = "settings", examine: Examine | None = None, *, only: Collection[str] | None = None
+) -> Settings:
+    """Read settings from YAML text, as `load_settings` does; `name` stands for the file in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -83,6 +86,8 @@ def parse_settings(text: str, name: str = "settings", examine: Examine | None = 
         raise ConfigError(f"{name}:{line}: is not YAML: {problem}") from None
     except yaml.YAMLError:
         raise ConfigError(f"{name}: is not YAML") from None
+    if only is not None and isinstance(node, yaml.MappingNode):
+        node.value = [(key, value) for key, value in node.value if key.value in only]
     document = _Document(name)
     tree = document.plain(node, ()) if node is not None else {}
     if not isinstance(tree, dict):

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from maskwatch.errors import FATAL_EXITS
+from maskwatch.errors import FATAL_EXITS, MaskwatchError
 from maskwatch.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LOOK_EVERY_S = 0.2
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GOOD_AFTER_S = 30.0
+CANNOT_START = (OSError, subprocess.SubprocessError)
+"""What a process raises that cannot be started, most likely as memory, processes or space on the disk are short."""
 
 
 @dataclass(slots=True)
@@ -76,12 +78,21 @@ class Supervisor:
         environment: Mapping[str, str],
         clock: Clock,
     ) -> None:
-        """Take the stages in the order in which they are ended: who feeds the others first."""
+        """Take what to run.
+
+        Args:
+            stages: in the order in which they are ended: who feeds the others first.
+            server: has been started already; it is ended last, and started again when it dies.
+            environment: of the workers.
+            clock: of this host.
+        """
         self._stages = tuple(stages)
         self._children = [child for stage in stages for child in stage.children]
         self._server = server
         self._environment = dict(environment)
         self._clock = clock
+        self._server_failures = 0
+        self._server_retry_at = float("-inf")
         self.exit_code = 0
 
     def run(self, stop: Stop) -> int:
@@ -95,10 +106,8 @@ class Supervisor:
         return self.exit_code
 
     def step(self) -> None:
-        """Start what should run and does not."""
-        if self._server is not None and not self._server.running():
-            log.error("the embedded server died; starting it again")
-            self._server.start()
+        """Start what should run and does not; what cannot be started now is tried again later."""
+        self._keep_server()
         now = self._clock.monotonic()
         for child in self._children:
             if child.process is not None and not child.running:
@@ -131,14 +140,32 @@ class Supervisor:
         if self._server is not None:
             self._server.stop()
 
+    def _keep_server(self) -> None:
+        """Start the server again where it died. It ran here, so that whatever keeps it from that now may pass."""
+        if self._server is None or self._server.running() or self._clock.monotonic() < self._server_retry_at:
+            return
+        log.error("the embedded server died; starting it again")
+        try:
+            self._server.start()
+        except (MaskwatchError, *CANNOT_START) as error:
+            pause = _pause_after(self._server_failures)
+            self._server_failures += 1
+            self._server_retry_at = self._clock.monotonic() + pause
+            log.error("%s; trying again in %.1f s", error, pause)  # noqa: TRY400 - a traceback says no more
+        else:
+            self._server_failures = 0
+
     def _start(self, child: Child, now: float) -> None:
-        child.process = subprocess.Popen(
-            child.command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=functools.partial(_begin, os.getpid()),  # noqa: PLW1509 - this process has one thread
-            start_new_session=True,  # a Ctrl-C in the terminal reaches only the supervisor, which ends all in order
-        )
+        try:
+            child.process = subprocess.Popen(
+                child.command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=functools.partial(_begin, os.getpid()),  # noqa: PLW1509 - this process has one thread
+                start_new_session=True,  # a Ctrl-C in the terminal reaches only the supervisor: it ends all in order
+            )
+        except CANNOT_START as error:
+            self._retry(child, now, f"cannot be started: {error}")
         child.started_at = now
 
     def _bury(self, child: Child, now: float) -> None:
@@ -160,12 +187,14 @@ class Supervisor:
             return
         if now - child.started_at >= GOOD_AFTER_S:
             child.failures = 0
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**child.failures) * random.uniform(0.5, 1.0)  # noqa: S311
-        child.failures += 1
         child.restarts += 1
+        self._retry(child, now, f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}")
+
+    def _retry(self, child: Child, now: float, why: str) -> None:
+        pause = _pause_after(child.failures)
+        child.failures += 1
         child.retry_at = now + pause
-        died = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        log.error("%s %s; starting it again in %.1f s", child.name, died, pause)
+        log.error("%s %s; starting it again in %.1f s", child.name, why, pause)
 
     def _reap(self, child: Child, deadline: float) -> None:
         if child.process is None:
@@ -177,6 +206,12 @@ class Supervisor:
             child.process.kill()
             child.process.wait()
         child.process = None
+
+
+def _pause_after(failures: int) -> float:
+    """Return the seconds to wait after one more failure, with so many in a row before it."""
+    longest = FIRST_PAUSE_S * 2.0 ** min(failures, 10)  # the power alone, of days of failures, no float could hold
+    return min(LONGEST_PAUSE_S, longest) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def _begin(parent: int) -> None:

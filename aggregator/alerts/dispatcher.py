@@ -260,12 +260,13 @@ class Dispatcher:
             return
 
     def _report_of(self, channel: Channel) -> ChannelReport:
-        counts = self._outbox.counts(channel.subscription.name)
+        name, now = channel.subscription.name, self._clock.time()
+        counts = self._outbox.counts(name, cooldown_s=seconds(channel.subscription.cooldown), now=now)
         return ChannelReport(
-            name=channel.subscription.name,
+            name=name,
             sink=channel.subscription.sink.value,
             to=channel.subscription.safe_to,
-            reported_at=self._clock.time(),
+            reported_at=now,
             queue=counts.queue,
             oldest_at=counts.oldest_at,
             sent=counts.sent,

@@ -13,6 +13,8 @@ from maskwatch.domain import EventState
 from maskwatch.settings_subscriptions import PictureMode
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aggregator.alerts.plan import Delivery
     from maskwatch.domain import Event
     from maskwatch.settings_subscriptions import SubscriptionSettings
@@ -30,10 +32,12 @@ def compose(delivery: Delivery, subscription: SubscriptionSettings, zone: str, p
         picture: JPEG of the (newest) event, None where there is none.
     """
     events = newest(delivery)
-    words = describe(events, until=delivery.made_at, zone=zone, calls=delivery.calls)
+    begun = {row.event.id for row in delivery.rows if row.event.state is EventState.OPENED}
+    told = {event.id for event in events} - begun
+    words = describe(events, until=delivery.made_at, zone=zone, told=told)
     last = events[-1]
     link = f"{subscription.page}/events?camera={last.camera_id}" if subscription.page else ""
-    outside = envelope(last) if len(events) == 1 else _merged(delivery, events, words.title)
+    outside = envelope(last) if len(events) == 1 else _merged(delivery, events, told, words.title)
     extra: dict[str, Any] = {"link": link} if link else {}
     if subscription.picture is PictureMode.LINK and picture is not None:
         extra["picture"] = f"{subscription.page}/api/v1/events/{last.id}/picture.jpg"
@@ -72,13 +76,14 @@ def newest(delivery: Delivery) -> list[Event]:
     return sorted(by_id.values(), key=lambda event: event.opened_at)
 
 
-def _merged(delivery: Delivery, events: list[Event], title: str) -> Envelope:
-    first = events[0]
+def _merged(delivery: Delivery, events: list[Event], told: Collection[str], title: str) -> Envelope:
+    fresh = [event for event in events if event.id not in told]
+    first = (fresh or events)[0]
     merged = Merged(
         kind=first.kind,
         camera_id=first.camera_id,
-        count=len(events),
-        open=sum(event.state is not EventState.CLOSED for event in events),
+        count=len(fresh),
+        open=sum(event.state is not EventState.CLOSED for event in fresh),
         since=first.opened_at,
         until=delivery.made_at,
         text=title,

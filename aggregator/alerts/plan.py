@@ -34,6 +34,10 @@ class Cooldown:
     began_at: float  # wall clock
     events: frozenset[str]  # ids of the events it told of
 
+    def holds(self, cooldown_s: float, now: float) -> bool:
+        """Whether it holds back what happens now; one that began in the future does not: the clock was set back."""
+        return 0 <= now - self.began_at < cooldown_s
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -87,8 +91,8 @@ def plan(
     deliveries: list[Delivery] = []
     for group, rows in _grouped(wanted):
         last = cooldowns.get(group)
-        is_over = last is None or now - last.began_at >= cooldown_s or now < last.began_at  # the clock was set back
-        due = rows if is_over else [row for row in rows if _is_the_end_of(row, last)]
+        is_held = last is not None and last.holds(cooldown_s, now)
+        due = [row for row in rows if _is_the_end_of(row, last)] if is_held else rows
         if not cleared:
             due, unwanted = _split(due, _beside_its_beginning(due))
             needless += unwanted

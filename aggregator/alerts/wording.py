@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -11,7 +11,7 @@ from maskwatch.duration import spoken
 from maskwatch.schedule import time_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from maskwatch.domain import Event
 
@@ -24,25 +24,28 @@ class Words:
     text: str
 
 
-def describe(events: Sequence[Event], *, until: float, zone: str, calls: bool = True) -> Words:
+def describe(events: Sequence[Event], *, until: float, zone: str, told: Collection[str] = ()) -> Words:
     """Describe one event, or several of one kind at one camera, each in its newest state.
+
+    The title speaks of those that were not told before, so that nobody is counted twice; the text lists the others
+    after them. If all were told before it says so, and speaks of all.
 
     Args:
         events: at least one, in the order in which they opened.
         until: wall-clock time up to which they were gathered.
         zone: IANA name of the time zone in which the reader lives.
-        calls: whether one of them was not told before.
+        told: ids of those that were told before.
     """
     if len(events) == 1:
         return _one(events[0], zone)
-    first = events[0]
-    span = spoken(max(0.0, until - min(event.opened_at for event in events)))
-    over = [event for event in events if event.state is EventState.CLOSED]
-    standing = "all over" if len(over) == len(events) else f"{len(events) - len(over)} still open"
-    lines = [f"{_clock(event.started_at, zone)}{_ending(event, zone)}" for event in events]
-    known = "" if calls else "Cleared: " if len(over) == len(events) else "Still: "
-    title = f"{known}{_several(first.kind, len(events))} at {first.camera_id} in {span}"
-    return Words(title, "\n".join([standing, *lines]))
+    fresh = [event for event in events if event.id not in told]
+    if not fresh:
+        words = _many(events, until, zone)
+        return replace(words, title=f"{'Cleared' if all(map(_is_over, events)) else 'Still'}: {words.title}")
+    words = _many(fresh, until, zone) if len(fresh) > 1 else Words(_headline(fresh[0]), _line(fresh[0], zone))
+    known = [event for event in events if event.id in told]
+    lines = [f"{'and over now' if _is_over(event) else 'still'}: {_line(event, zone)}" for event in known]
+    return replace(words, text="\n".join([words.text, *lines]))
 
 
 def words_of_test(subscription: str) -> Words:
@@ -50,22 +53,34 @@ def words_of_test(subscription: str) -> Words:
     return Words("TEST from maskwatch", f"This is a test of the subscription {subscription}. Nothing happened.")
 
 
+def _many(events: Sequence[Event], until: float, zone: str) -> Words:
+    first, still_open = events[0], sum(not _is_over(event) for event in events)
+    span = spoken(max(0.0, until - first.opened_at))
+    standing = f"{still_open} still open" if still_open else "all over"
+    title = f"{_several(first.kind, len(events))} at {first.camera_id} in {span}"
+    return Words(title, "\n".join([standing, *(_line(event, zone) for event in events)]))
+
+
 def _one(event: Event, zone: str) -> Words:
-    what = _single(event)
-    where = "" if event.kind is EventKind.PIPELINE_DEGRADED else f" at {event.camera_id}"
+    headline = _headline(event)
     since = f"since {_clock(event.started_at, zone)}"
     match event.state:
         case EventState.OPENED:
-            title, text = f"{what}{where}", since
+            title, text = headline, since
         case EventState.UPDATED:
-            title, text = f"Still: {what}{where}", since
+            title, text = f"Still: {headline}", since
         case EventState.CLOSED:
-            title, text = f"Cleared: {what}{where}", f"{_clock(event.started_at, zone)}{_ending(event, zone)}"
+            title, text = f"Cleared: {headline}", _line(event, zone)
         case _:
             assert_never(event.state)
     if event.kind is EventKind.NO_MASK:
         text += f", {100 * event.confidence:.0f} % sure"
     return Words(title, text)
+
+
+def _headline(event: Event) -> str:
+    what = _single(event)
+    return what if event.kind is EventKind.PIPELINE_DEGRADED else f"{what} at {event.camera_id}"
 
 
 def _single(event: Event) -> str:
@@ -93,10 +108,15 @@ def _several(kind: EventKind, count: int) -> str:
     return f"{count} times {kind.value.replace('_', ' ')}"
 
 
-def _ending(event: Event, zone: str) -> str:
+def _is_over(event: Event) -> bool:
+    return event.state is EventState.CLOSED
+
+
+def _line(event: Event, zone: str) -> str:
+    began = _clock(event.started_at, zone)
     if event.closed_at is None:
-        return ""
-    return f" to {_clock(event.closed_at, zone)} ({event.reason.replace('_', ' ')})"
+        return began
+    return f"{began} to {_clock(event.closed_at, zone)} ({event.reason.replace('_', ' ')})"
 
 
 def _clock(at: float, zone: str) -> str:

@@ -19,7 +19,7 @@ from maskwatch.errors import ConfigError
 from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aggregator.store_outbox import Outbox, StoredDelivery
@@ -42,7 +42,7 @@ def alerts() -> None:
 @data_dir_option
 @maybe_config_option
 @click.option("--subscription", help="Only of this subscription.")
-@click.option("--waiting", is_flag=True, help="Those that wait too, not only dead letters.")
+@click.option("--waiting", is_flag=True, help="Those that wait too, and how many changes are gathered.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most to list.")
 def list_(
@@ -54,13 +54,22 @@ def list_(
     states = [DeliveryState.DEAD, *([DeliveryState.WAITING] if waiting else [])]
     with _outbox(data_dir, config, subscription) as outbox:
         found = outbox.listed(states, subscription, limit)
+        gathered = outbox.gathered(subscription) if waiting else {}
     if as_json:
         for each in found:
             click.echo(json.dumps(_plain(each)))
-        return
-    if not found:
+    elif found:
+        _print_table(found)
+    elif not gathered:
         click.echo("no dead letters" + (", and nothing waits" if waiting else ""))
-        return
+    else:
+        click.echo("no dead letters, and no message waits")
+    for name, count in gathered.items():
+        changes = "1 change is" if count == 1 else f"{count} changes are"
+        click.echo(f"{changes} gathered for {name} until a cooldown ends", err=as_json)
+
+
+def _print_table(found: Iterable[StoredDelivery]) -> None:
     table = Table("key", "subscription", "state", "what", "since", "tries", "last error", box=None)
     for each in found:
         said = _plain(each)

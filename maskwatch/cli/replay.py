@@ -21,6 +21,7 @@ from maskwatch.recording import Recorder
 from maskwatch.schedule import time_zone
 from maskwatch.settings import Settings
 from maskwatch.settings_file import load_settings
+from maskwatch.settings_privacy import PrivacyMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,12 @@ def replay(
     if start is None and any(map(read.is_film, sources)) and _has_hours(changed if old is None else present, changed):
         click.echo(
             f"The film is taken to begin at {START:%Y-%m-%d %H:%M}, a {START:%A}; say when with --start.", err=True
+        )
+    if PrivacyMode.STATISTICS in {changed.privacy.mode, present.privacy.mode}:
+        click.echo(
+            "Episodes and people are shown one by one, to you alone: in privacy mode statistics the service tells of "
+            "none of them.",
+            err=True,
         )
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(record)) if record is not None else None

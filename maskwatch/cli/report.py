@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict, fields
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskwatch.cli.names import cameras_meant, known_cameras
-from maskwatch.cli.process import data_dir_option, maybe_config_option, store_url
+from maskwatch.cli.process import StackFile, data_dir_option, maybe_config_option, store_url
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
 from maskwatch.schedule import time_zone
@@ -23,8 +24,6 @@ from maskwatch.settings_file import load_settings
 from maskwatch.timespan import Size, buckets, moment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aggregator.report import Cell
 
 
@@ -58,14 +57,14 @@ def report(
     """Show the share of people who wore a mask, with its 95 % interval, coverage, and the time looked at.
 
     Hours and days are those of `time_zone` in the settings (UTC without them); a day is 23 or 25 hours long when clocks
-    change.
+    change. In privacy mode `statistics` nothing is said of fewer people than `privacy.least_people`.
     """
     from aggregator.report import cells, whole_minutes
     from aggregator.store import open_store
     from aggregator.store_minutes import quarters
 
     given = load_settings(config) if config else None
-    settings, now = given or Settings(), SystemClock().time()
+    settings, now = given or _of_stack(data_dir), SystemClock().time()
     zone = settings.time_zone
     first, last = whole_minutes(moment(begin, zone, now), moment(end, zone, now))
     if first >= last:
@@ -73,7 +72,7 @@ def report(
     if (count := (last - first) / SIZES_S.get(size, last - first)) > MOST_ROWS:
         raise ConfigError(
             f"from {begin} to {end} are {count:.0f} {size}s, and {MOST_ROWS} are shown at most; "
-            "write a shorter time or --by all"
+            "write a shorter time, or --by all"
         )
     store = open_store(data_dir, store_url(given, data_dir), create=False)
     try:
@@ -85,6 +84,19 @@ def report(
     spans = list(buckets(first, last, cast("Size", size), zone))
     rows = list(cells(counted, spans, together=together, least=settings.privacy.least_told)) if counted else []
     {"table": _table, "csv": _csv, "json": _json}[form](rows, zone)
+
+
+def _of_stack(data_dir: Path) -> Settings:
+    """Return what matters here of the stack that runs on the data directory; its secrets may not be at hand."""
+    stack = StackFile.read(data_dir)
+    if stack is not None:
+        return load_settings(Path(stack.config), only=("time_zone", "privacy"))
+    click.echo(
+        f"Nothing runs on {data_dir}, and no settings are given: small groups of people are not left out. "
+        "Name the settings with -c.",
+        err=True,
+    )
+    return Settings()
 
 
 def _plain(cell: Cell, zone: str) -> dict[str, Any]:

@@ -183,6 +183,32 @@ def test_a_cooldown_merges_and_loses_nothing(tmp_path: Path, store_url: str) -> 
     desk.play(_story())
 
 
+def test_what_a_cooldown_holds_back_is_not_late(tmp_path: Path, store_url: str) -> None:
+    """What is gathered waits as the settings wish; what nobody plans is late once its cooldown is over."""
+    desk = Desk(tmp_path, make_subscription(cooldown="24h"), url=store_url)
+
+    async def _story() -> None:
+        desk.happen(opened(0))
+        await desk.step()
+        began = desk.clock.time()
+        desk.happen(opened(20))
+        await desk.step(after_s=3600)
+        report = desk.reports()["desk"]
+        assert (report.queue, report.oldest_at) == (1, None)
+
+        def oldest_at(now: float) -> float | None:
+            return desk.outbox.counts("desk", cooldown_s=DAY_S, now=now).oldest_at
+
+        assert oldest_at(began + DAY_S + 600) == began + DAY_S
+        desk.happen(opened(40, camera_id="gate"))
+        assert oldest_at(began + 7200) == NOW + 40
+        desk.sinks["desk"].failures = [NotDelivered("answered 500")]
+        await desk.step(after_s=60)
+        assert desk.reports()["desk"].oldest_at == began + 3660
+
+    desk.play(_story())
+
+
 def test_what_one_cooldown_holds_back_delays_no_other(tmp_path: Path, store_url: str) -> None:
     """However much one subscription gathers, alerts of others and of its own other cameras go out at once."""
     weekly, guard = make_subscription("weekly", cooldown="24h"), make_subscription("guard", cameras=["gate"])
@@ -211,7 +237,10 @@ def test_an_end_finds_its_beginning_however_much_waits_between(tmp_path: Path, s
         await desk.step(after_s=1)
         await desk.step(after_s=3600)
         said = [json.loads(notice.body)["data"] for notice in desk.sinks["desk"].taken[1:]]
-        assert [(each["count"], each["open"]) for each in said] == [(PAGE, PAGE), (2, 1)]
+        assert [(each["count"], each["open"], len(each["events"])) for each in said] == [
+            (PAGE, PAGE, PAGE),
+            (1, 1, 2),
+        ]
         await desk.step(after_s=1)
         assert desk.reports()["desk"].queue == 0
 

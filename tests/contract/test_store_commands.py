@@ -290,6 +290,26 @@ def test_a_report_in_every_form(site: list[str], tmp_path: Path, store_url: str)
         call("report", *wanted[:-1], "hall")
 
 
+def test_a_report_without_settings_goes_by_those_of_the_stack(tmp_path: Path) -> None:
+    """Zone and privacy are those of the running stack, whose secrets need not be at hand; without one that is said."""
+    config, data = tmp_path / "cameras.yaml", tmp_path / "data"
+    config.write_text(
+        "cameras:\n  - {id: door, source: 'rtsp://u:${NOT_IN_THIS_SHELL}@192.0.2.1/1'}\n"
+        "time_zone: Asia/Kolkata\nprivacy: {mode: statistics}\n"
+    )
+    store = open_store(data, "")
+    store.commit(Step((), (), {("door", int(NOW // 60), "people_mask"): 3}))
+    store.close()
+    span = ("--from", "2023-11-14T00:00", "--to", "2023-11-16T00:00", "--by", "all", "--format", "json")
+    alone = CliRunner().invoke(command, ["report", *span, "--data-dir", str(data)], catch_exceptions=False)
+    assert "small groups of people are not left out" in alone.stderr
+    StackFile(os.getpid(), "unix:///nowhere", str(config), NOW).write(data)
+    beside = CliRunner().invoke(command, ["report", *span, "--data-dir", str(data)], catch_exceptions=False)
+    assert beside.stderr == ""
+    said = [json.loads(each.stdout) for each in (alone, beside)]
+    assert [(each["time_zone"], each["cells"][0]["judged"]) for each in said] == [("UTC", 3), ("Asia/Kolkata", None)]
+
+
 @pytest.mark.parametrize(
     ("span", "why"),
     [
@@ -354,6 +374,28 @@ def test_alerts_of_a_running_stack_need_no_secret(tmp_path: Path) -> None:
     assert "no dead letters" in call("alerts", "list", "--data-dir", str(data))
     done = CliRunner().invoke(command, ["alerts", "test", "desk", "--within-s", "1", "--data-dir", str(data)])
     assert (done.exit_code, "is `maskwatch notify` running?" in done.output) == (1, True)
+
+
+def test_what_is_gathered_is_said_beside_what_waits(
+    site: list[str], letters: Outbox, tmp_path: Path, store_url: str
+) -> None:
+    """`alerts list --waiting` names how many changes no message holds yet, by subscription, and as JSON beside it."""
+    store = open_store(tmp_path / "data", store_url)
+    names = ("desk", "desk", "guard")
+    rows = [OutboxRow(f"row-{number}", name, make_event(id=f"door-{number}")) for number, name in enumerate(names)]
+    store.commit(Step((), [row.event for row in rows], outbox=rows))
+    store.close()
+    letters.discard([each.key for each in letters.listed([DeliveryState.DEAD])], NOW)
+    assert call("alerts", "list", *site) == "no dead letters\n"
+    assert call("alerts", "list", "--waiting", *site).splitlines() == [
+        "no dead letters, and no message waits",
+        "2 changes are gathered for desk until a cooldown ends",
+        "1 change is gathered for guard until a cooldown ends",
+    ]
+    said = call("alerts", "list", "--waiting", "--subscription", "guard", *site)
+    assert "desk" not in said
+    done = CliRunner().invoke(command, ["alerts", "list", "--waiting", "--json", *site])
+    assert (done.stdout, "2 changes are gathered for desk" in done.stderr) == ("", True)
 
 
 def test_dead_letters_are_given_up(site: list[str], letters: Outbox) -> None:

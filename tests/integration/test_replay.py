@@ -96,6 +96,14 @@ def test_a_camera_that_has_no_settings_is_said(folder: Path) -> None:
     assert "door: not among the cameras of cameras.yaml" in call("--from", "door.jsonl", "--json")[1]
 
 
+def test_rules_are_compared_where_only_statistics_are_wanted(folder: Path) -> None:
+    """An episode is not new because the present settings would have told nobody of it; who looks is told so."""
+    (folder / "cameras.yaml").write_text("privacy: {mode: statistics}\n")
+    lines, said = call("--from", "door.jsonl", "--rules", "lax.yaml", "--compare")
+    assert [line.split()[-1] for line in lines if " no_mask " in line] == ["otherwise", "otherwise", "new"]
+    assert "in privacy mode statistics the service tells of none of them" in said
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "said"),

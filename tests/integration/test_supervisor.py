@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from maskwatch.clock import Clock, ManualClock, SystemClock
-from maskwatch.errors import ConfigError, ModelMismatch
+from maskwatch.embedded import EmbeddedValkey
+from maskwatch.errors import ConfigError, ModelMismatch, Unsupported
 from maskwatch.heartbeat import Stop
 from maskwatch.supervisor import LONGEST_PAUSE_S, Child, Stage, Supervisor
 from tests.programs import is_there, wait_until
@@ -30,9 +31,31 @@ def child(name: str, program: str) -> Child:
     return Child(name, [sys.executable, "-c", textwrap.dedent(program)])
 
 
-def supervise(*stages: Stage, clock: Clock | None = None) -> Supervisor:
-    """Build a supervisor without a server."""
-    return Supervisor(stages=stages, server=None, environment=os.environ, clock=clock or SystemClock())
+def supervise(*stages: Stage, clock: Clock | None = None, server: EmbeddedValkey | None = None) -> Supervisor:
+    """Build a supervisor, without a server unless given."""
+    return Supervisor(stages=stages, server=server, environment=os.environ, clock=clock or SystemClock())
+
+
+class FrailServer(EmbeddedValkey):
+    """A server that died, of which the next starts fail as told."""
+
+    def __init__(self, directory: Path, *failures: Exception) -> None:
+        """Begin dead."""
+        super().__init__(directory, max_memory_bytes=1)
+        self.failures = list(failures)
+        self.starts = 0
+        self.is_up = False
+
+    def start(self) -> None:
+        """Fail, or run from now on."""
+        self.starts += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self.is_up = True
+
+    def running(self) -> bool:
+        """Whether it was started."""
+        return self.is_up
 
 
 def test_a_dead_worker_is_started_again_after_a_pause() -> None:
@@ -88,6 +111,55 @@ def test_pauses_grow_with_each_failure() -> None:
         clock.advance(pauses[-1] + 0.01)
     assert 0 < pauses[0] < pauses[2]
     assert worker.failures == 3
+
+
+def test_days_of_failures_do_not_end_the_others() -> None:
+    """After thousands of deaths in a row a worker is still tried again, within the longest pause."""
+    worker, clock = child("worker", "raise SystemExit(1)"), ManualClock()
+    worker.failures = 5000
+    supervisor = supervise(Stage((worker,), 2.0), clock=clock)
+    supervisor.step()
+    assert worker.process is not None
+    worker.process.wait()
+    supervisor.step()
+    assert worker.failures == 5001
+    assert LONGEST_PAUSE_S / 2 <= worker.retry_at - clock.monotonic() <= LONGEST_PAUSE_S
+
+
+def test_a_worker_that_cannot_be_forked_is_tried_again(tmp_path: Path) -> None:
+    """A process that cannot be started now is started later, and the others run meanwhile."""
+    worker, other = child("worker", OBEDIENT + "time.sleep(60)"), child("other", OBEDIENT + "time.sleep(60)")
+    command, clock = worker.command, ManualClock()
+    worker.command = [str(tmp_path / "not-there")]
+    supervisor = supervise(Stage((worker, other), 2.0), clock=clock)
+    supervisor.step()
+    assert (worker.running, other.running) == (False, True)
+    assert worker.retry_at > clock.monotonic()
+    worker.command = command
+    clock.advance(worker.retry_at)
+    supervisor.step()
+    assert worker.running
+    supervisor.stop()
+
+
+def test_a_server_that_does_not_start_again_at_once_ends_no_stack(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a machine short of time, memory or space the server that died is tried again, less and less often."""
+    server = FrailServer(tmp_path, *[Unsupported("no word from it"), OSError("no space left"), ConfigError("who?")] * 9)
+    clock = ManualClock()
+    supervisor = supervise(clock=clock, server=server)
+    pauses = []
+    while not server.is_up:
+        before = server.starts, clock.monotonic()
+        while server.starts == before[0]:
+            supervisor.step()
+            clock.advance(0.1)
+        pauses.append(clock.monotonic() - before[1])
+    assert pauses[1] < pauses[4] < pauses[9]
+    assert max(pauses) <= LONGEST_PAUSE_S + 0.2
+    assert caplog.text.count("no space left; trying again in") == 9
+    assert supervisor.exit_code == 0
 
 
 def test_an_exit_that_trying_again_cannot_mend_ends_the_stack() -> None:

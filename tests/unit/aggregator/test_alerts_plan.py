@@ -220,6 +220,35 @@ def test_several_are_told_in_one_sentence_and_one_list() -> None:
     assert [each["state"] for each in said["data"]["events"]] == ["opened", "closed", "opened"]
 
 
+def test_who_was_told_of_before_is_counted_no_more() -> None:
+    """A message that also says what became of earlier ones counts those that it tells of for the first time."""
+    first, second, third = (opened(number) for number in (10, 20, 30))
+    updated = replace(second, state=EventState.UPDATED, updated_at=NOW + 35)
+
+    def said(*changes: Event) -> tuple[str, list[str], dict[str, Any]]:
+        rows = route(changes, [make_subscription(updates=True)], "UTC")
+        told = {first.id, second.id}
+        (made,) = plan(rows, cooldown_s=1, cooldowns={}, told=told, now=NOW + 90).deliveries
+        notice = compose(made, make_subscription(), "UTC")
+        data = json.loads(notice.body)["data"]
+        jsonschema.validate(data, merged_schema())
+        assert data["text"] == notice.title
+        return notice.title, notice.text.splitlines(), data
+
+    title, text, data = said(closed(first), third)
+    assert (title, text) == ("No mask at door", ["22:13:48", "and over now: 22:13:28 to 22:13:35 (left)"])
+    assert (data["count"], data["open"], data["since"]) == (1, 1, third.opened_at)
+    assert [each["id"] for each in data["events"]] == [first.id, third.id]
+    title, text, data = said(closed(first), updated, third, opened(40), closed(third))
+    assert title == "2 people without a mask at door in 1 min"
+    assert text[:3] == ["1 still open", "22:13:48 to 22:13:55 (left)", "22:13:58"]
+    assert text[3:] == ["and over now: 22:13:28 to 22:13:35 (left)", "still: 22:13:38"]
+    assert (data["count"], data["open"], len(data["events"])) == (2, 1, 4)
+    title, text, data = said(closed(first), closed(second))
+    assert (title, text[0]) == ("Cleared: 2 people without a mask at door in 1 min", "all over")
+    assert (data["count"], data["open"], data["since"]) == (0, 0, first.opened_at)
+
+
 def test_what_was_told_before_is_no_fresh_alarm() -> None:
     """Changes of several events that were told already say by their title that they are the end of it, or not yet."""
     first, second = opened(10), opened(20)

@@ -52,6 +52,14 @@ cameras:
     assert outcome.compliance("yard") == 0.0
 
 
+def test_rules_can_be_compared_in_every_privacy_mode() -> None:
+    """A replay keeps and publishes nothing: with 'statistics' in the settings it shows the same episodes and people."""
+    records = Scene().show(5, BARE).show(4).show(4, MASKED).show(4).records
+    statistics = parse_settings("privacy: {mode: statistics}")
+    assert replay(records, statistics) == replay(records, DEFAULTS)
+    assert replay(records, statistics).people["door"] == {"mask": 1, "no_mask": 1}
+
+
 def test_what_is_open_when_the_records_end_says_so() -> None:
     """An episode that the recording cuts off is closed with that reason, and not as a lost camera."""
     (episode,) = replay(Scene().show(5, BARE).records, DEFAULTS).episodes("door")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_report_says_the_share_and_how_sure_it_is(page: Page) -> None:
     assert (most["people"], most["share"], most["coverage"]) == (10, 0.9, 0.5)
     assert most["low"] == pytest.approx(0.596, abs=1e-3)
     assert most["high"] == pytest.approx(0.982, abs=1e-3)
+
+
+@pytest.mark.parametrize(("mode", "people"), [("alerts", {"door": 10, "gate": 1}), ("statistics", {"door": 10})])
+def test_the_wall_hides_the_few_that_a_report_hides(tmp_path: Path, mode: str, people: dict[str, int]) -> None:
+    """What a tile says of today is what a report would: of too few people nothing, whenever they were counted."""
+    with page_in(tmp_path, f"privacy: {{mode: {mode}}}\n") as page:
+        count(page)
+        cards = page.client().get("/api/v1/cameras").json()
+    assert {each["id"]: each["today"]["people"] for each in cards if each["today"]} == people
 
 
 def test_a_report_by_day_of_one_camera_as_csv(page: Page) -> None:
@@ -134,6 +144,20 @@ def test_a_model_is_shown_with_its_figures_and_how_sure_they_are(page: Page) -> 
     assert text.count("<dd>in no detector that reports</dd>") == 1
 
 
+def test_how_often_worn_wrong_is_true_is_said_alike() -> None:
+    """The page and the safety lead's chapter name the figure that the shipped model's evaluation has."""
+    states = json.loads((MODELS / "mask_mobilenetv2.report.json").read_text())["states"]
+
+    def called(part: str) -> tuple[int, int]:
+        told = {truth: row["told"]["incorrect"] for truth, row in states[part].items()}
+        return told["incorrect"], sum(told.values())
+
+    (right, of_all), (right_boxed, of_boxed) = called("all"), called("boxed faces")
+    figure = rf"[Oo]f the {of_all} faces of the test pictures that are called (so|worn wrong), {right} are"
+    for text in (load_texts()["cards"]["limits"], (ROOT / "docs" / "safety-lead.md").read_text()):
+        assert re.search(rf"{figure} \(in scenes {right_boxed} of {of_boxed}\)", text)
+
+
 def test_figures_of_another_file_are_not_shown() -> None:
     """A model whose evaluation is not in the package has no figures, rather than another's."""
     listed = {"name": "mask-x", "sha256": "0" * 64, "bytes": 5}
@@ -161,9 +185,13 @@ def test_a_failing_channel_is_said(guarded: Page) -> None:
     """An admin sees that alerts do not get through, and why; a viewer sees neither the page nor its link."""
     report = ChannelReport("desk", "webhook", "https://desk.example", NOW, queue=3, failing=True, last_error="503")
     guarded.bus.put(CHANNELS_TABLE, "desk", channel_to_json(report))
-    text = guarded.log_in("chief").get("/subscriptions").text
+    chief = guarded.log_in("chief")
+    text = chief.get("/subscriptions").text
     assert "failing" in text
     assert "503" in text
+    well = replace(report, queue=0, failing=False, last_success_at=NOW)
+    guarded.bus.put(CHANNELS_TABLE, "desk", channel_to_json(well))
+    assert "503" not in chief.get("/subscriptions").text, "what was wrong once is no news beside 'works'"
     guard = guarded.log_in("guard")
     assert guard.get("/subscriptions").status_code == 403
     assert "/subscriptions" not in guard.get("/").text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+from detector import engine as engines
 from detector.engine import BUCKETS, Engine, available_providers, installed_runtimes, run_in_buckets
 from detector.engine_scripted import ScriptedEngine
 from maskwatch.errors import ModelMismatch, Unsupported
@@ -67,6 +69,43 @@ def test_a_provider_that_is_not_there_is_an_error_that_helps() -> None:
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(Unsupported, match=r"pip install 'maskwatch\[gpu\]'"):
         Engine(model=FACES, provider="cuda")
+
+
+class CardlessRuntime:
+    """onnxruntime as where its wheel has CUDA and the machine has no driver: a session quietly gets the CPU."""
+
+    def __init__(self, runtime: Any) -> None:
+        """Take the real one."""
+        self._runtime = runtime
+        self.offers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is as it is."""
+        return getattr(self._runtime, name)
+
+    def preload_dlls(self) -> None:
+        """Find nothing."""
+
+    def get_available_providers(self) -> list[str]:
+        """Return what the wheel was built with."""
+        return self.offers
+
+    def InferenceSession(self, path: str, options: Any, **_: object) -> Any:  # noqa: N802 - onnxruntime's name
+        """Open on the CPU, whatever was asked for."""
+        return self._runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def test_a_card_that_is_not_got_is_never_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a session falls back to the CPU, asking for CUDA is an error, and `auto` shows what happened."""
+    runtime = CardlessRuntime(engines._import_runtime())
+    monkeypatch.setattr(engines, "_import_runtime", lambda: runtime)
+    with pytest.raises(Unsupported, match=r"cuda was asked for and onnxruntime gave CPUExecutionProvider"):
+        Engine(model=FACES, provider="cuda")
+    engine = Engine(model=FACES, provider="auto")
+    assert (engine.asked, engine.provider, engine.fell_back) == ("auto", "CPUExecutionProvider", True)
+    assert not Engine(model=FACES, provider="cpu").fell_back
+    runtime.offers = ["CPUExecutionProvider"]
+    assert not Engine(model=FACES, provider="auto").fell_back
 
 
 def test_an_unknown_provider_is_an_error_that_lists_the_known() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from detector.engine import processors
+from detector.engine import MOST_THREADS, processors
 from detector.faces import Face
 from detector.pipeline import GLIMPSE_SCORE, MAX_FACES, STILL_SIDES, open_pipeline, search_still
 from maskwatch.settings import STILL_FACE_SCORE, DetectorSettings
@@ -40,6 +40,17 @@ def test_models_open_where_nobody_tells_which_processors_may_be_used(monkeypatch
     assert processors() == 1
     pipeline, *_ = open_pipeline(DetectorSettings(workers=4))
     assert pipeline.detect([np.zeros((96, 160, 3), np.uint8)]) == [[]]
+
+
+@pytest.mark.parametrize("unknown_below", [0.9, 0.0])
+def test_settings_reach_the_models(monkeypatch: pytest.MonkeyPatch, unknown_below: float) -> None:
+    """What is set stands in force: the thresholds instead of the model's own, the threads in both sessions."""
+    monkeypatch.setattr("detector.pipeline.processors", lambda: 1)
+    settings = DetectorSettings(provider="cpu", unknown_below=unknown_below, face_score=0.7, threads=MOST_THREADS + 1)
+    pipeline, *engines = open_pipeline(settings)
+    assert pipeline.judge.unknown_below not in {0.9, 0.0}
+    assert (pipeline.thresholds.unknown_below, pipeline.thresholds.min_face_score) == (unknown_below, 0.7)
+    assert [each._session.get_session_options().intra_op_num_threads for each in engines] == [MOST_THREADS + 1] * 2
 
 
 def test_small_faces_in_a_large_photograph_are_found_and_all_are_judged() -> None:

@@ -27,7 +27,7 @@ from maskwatch.contracts import (
     views_stream,
 )
 from maskwatch.domain import DropReason, FramesDropped, MaskState, Observation
-from maskwatch.errors import BadMessage
+from maskwatch.errors import BadMessage, BusUnavailable
 from maskwatch.heartbeat import Heartbeat, Stop
 from maskwatch.hiding import FILL
 from maskwatch.imaging import decode_image, encode_jpeg
@@ -37,9 +37,10 @@ from tests.builders import NOW, make_camera_report, make_detection, make_frame_m
 from tests.pixels import make_damaged_jpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from maskwatch.bus import Cap
     from maskwatch.contracts import LogRecord
     from maskwatch.domain import Image
 
@@ -49,8 +50,10 @@ JPEG = encode_jpeg(np.full((180, 320, 3), 90, np.uint8), 80)
 class RotePipeline:
     """Answers each picture with the same face, and remembers the batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         """Begin without batches."""
+        self.clock = clock
+        self.takes_s = 0.0
         self.batches: list[int] = []
         self.limits: list[float] = []
         self.state = MaskState.NO_MASK
@@ -58,6 +61,7 @@ class RotePipeline:
 
     def look(self, images: Sequence[Image], min_face_px: Sequence[float] = ()) -> list[Sight]:
         """Return one face for each picture, or as many as `faces` says, in one place."""
+        self.clock.advance(self.takes_s)
         self.batches.append(len(images))
         self.limits += min_face_px
         face = make_detection(self.state, box=(10.0, 10.0, 30.0, 40.0))
@@ -71,7 +75,7 @@ class Bench:
         """Put the cameras on the bus and build the worker."""
         self.clock = ManualClock(now=NOW)
         self.bus = MemoryBus(self.clock)
-        self.pipeline = RotePipeline()
+        self.pipeline = RotePipeline(self.clock)
         self.cameras = cameras
         for camera in cameras:
             self.bus.put(CAMERAS_TABLE, camera, camera_to_json(make_camera_report(camera_id=camera)))
@@ -193,6 +197,54 @@ def test_a_batch_is_never_larger_than_asked() -> None:
         bench.publish(camera)
     bench.worker.step()
     assert bench.pipeline.batches == [2, 2, 1]
+
+
+def test_each_round_begins_with_another_camera() -> None:
+    """Where a round is more than one batch, no camera is always the last to be judged."""
+    bench = Bench(cameras=("a", "b", "c"), batch=1)
+    bench.pipeline.takes_s = 0.1
+    firsts = set()
+    for number in range(3):
+        for camera in bench.cameras:
+            bench.publish(camera, seq=number + 1, deadline_at=0.0)
+        assert bench.worker.step() == 3
+        picked_at = {camera: bench.said(camera)[number].stages.picked_at for camera in bench.cameras}  # type: ignore[union-attr]
+        firsts.add(min(bench.cameras, key=lambda camera: picked_at[camera]))
+    assert firsts == {"a", "b", "c"}
+
+
+def test_a_frame_that_went_stale_behind_another_batch_is_dropped() -> None:
+    """Freshness is judged when a frame's own batch begins, not when the round was taken off the bus."""
+    bench = Bench(cameras=("a", "b"), batch=1)
+    bench.pipeline.takes_s = 3.0
+    for camera in bench.cameras:
+        bench.publish(camera, deadline_at=NOW + 2)
+    assert bench.worker.step() == 2
+    said = sorted((bench.said(camera)[0] for camera in bench.cameras), key=lambda record: type(record).__name__)
+    assert isinstance(said[1], Observation)
+    assert isinstance(said[0], FramesDropped)
+    assert said[0].reason is DropReason.STALE
+
+
+def test_a_frame_whose_judgement_was_not_published_stays_for_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the bus refuses what was judged, the frame is not acknowledged: another worker takes it over."""
+    bench = Bench()
+    bench.publish(deadline_at=0.0)
+    append = bench.bus.append
+
+    def refuse(stream: str, fields: Mapping[str, bytes], cap: Cap) -> list[bytes]:
+        if stream == log_stream("door"):
+            raise BusUnavailable("out of memory")
+        return append(stream, fields, cap)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.bus, "append", refuse)
+        assert bench.worker.step() == 0
+    assert (bench.said(), bench.bus.length(frames_stream("door"))) == ([], 1)
+    bench.clock.advance(CLAIM_IDLE_S + 1)
+    assert bench.build("detect-2").step() == 1
+    assert [type(record) for record in bench.said()] == [Observation]
+    assert bench.bus.length(frames_stream("door")) == 0
 
 
 @pytest.mark.parametrize(

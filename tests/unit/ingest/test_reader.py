@@ -11,7 +11,7 @@ import pytest
 from ingest.camera_state import NewsKind
 from ingest.picture import Picture, Slot
 from ingest.progress import Progress
-from ingest.reader import Reader
+from ingest.reader import UNDECODABLE_S, Reader
 from maskwatch.clock import ManualClock, SystemClock
 from maskwatch.domain import FrameId, LossReason
 from maskwatch.errors import SourceLost
@@ -179,6 +179,38 @@ def test_undecodable_data_is_news() -> None:
     kinds = [news.kind for news in rig.reader.news]
     assert kinds[:4] == [NewsKind.OPENED, NewsKind.UNDECODABLE, NewsKind.UNDECODABLE, NewsKind.DECODED]
     assert rig.reader.frame.seq == 1
+
+
+def rubbish(seconds: float) -> Script:
+    """Deliver packets that do not decode."""
+    return [item for _ in range(round(seconds / 0.5)) for item in (None, 0.5)]
+
+
+def test_a_camera_that_sends_only_rubbish_is_opened_again() -> None:
+    """Where data goes on coming and decodes no more, a new connection is tried: it brings a keyframe."""
+    rig = Rig([*live(50), *rubbish(300)], live(50))
+    rig.play()
+    assert losses(rig) == [LossReason.UNDECODABLE, LossReason.ENDED]
+    lost, good = (news for news in rig.reader.news if news.kind is NewsKind.LOST and news.detail != "no more")
+    assert lost.at == pytest.approx(2 + UNDECODABLE_S, abs=1)
+    assert good.at < 2 + UNDECODABLE_S + 5
+
+
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        pytest.param([*rubbish(20), make_shot(0.0)] * 5, {}, id="waits for keyframes"),
+        pytest.param([None, 40.0, make_shot(0.0), 40.0] * 5, {}, id="seldom a picture, and some of them damaged"),
+        pytest.param([*rubbish(90), make_shot(0.0)], {"timeouts": {"stalled_s": 100}}, id="patience as set"),
+        pytest.param([*rubbish(300), make_shot(0.0)], {"has_end": True}, id="a damaged film"),
+    ],
+)
+def test_who_only_waits_for_a_picture_stays_connected(script: Script, settings: dict[str, Any]) -> None:
+    """A connection is kept while its next picture may well decode, and a film is played to its end."""
+    rig = Rig(script, **settings)
+    rig.play()
+    assert LossReason.UNDECODABLE not in losses(rig)
+    assert rig.reader.last_frame_at > 0
 
 
 def test_pictures_are_scaled_to_fit() -> None:
