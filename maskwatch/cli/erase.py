@@ -10,7 +10,7 @@ import click
 
 from maskwatch.bus_routed import open_bus
 from maskwatch.cli.names import cameras_meant, known_cameras
-from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, store_url
+from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, store_url, zone_of
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
 from maskwatch.schedule import time_zone
@@ -42,7 +42,7 @@ def erase(config: Path | None, data_dir: Path, globs: tuple[str, ...], begin: st
     from aggregator.store import open_store
 
     settings = load_settings(config) if config else None
-    zone, now = (settings or Settings()).time_zone, SystemClock().time()
+    zone, now = zone_of(settings, data_dir), SystemClock().time()
     span = (moment(begin, zone, now), moment(end, zone, now))
     if span[0] >= span[1]:
         raise ConfigError(f"--from {begin} is not before --to {end}")

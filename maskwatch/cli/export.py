@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from maskwatch.cli.names import cameras_meant, known_cameras
-from maskwatch.cli.process import data_dir_option, maybe_config_option, store_url
+from maskwatch.cli.process import data_dir_option, maybe_config_option, store_url, zone_of
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import event_to_json
 from maskwatch.domain import EventKind
-from maskwatch.settings import Settings
 from maskwatch.settings_camera import PIPELINE
 from maskwatch.settings_file import load_settings
 from maskwatch.timespan import moment
@@ -49,13 +48,13 @@ def export(
 ) -> None:
     """Write events as JSON lines, the last opened first: the event, whether it was wrong, and all its marks.
 
-    Times are those of `time_zone` in the settings (UTC without them).
+    Times are those of `time_zone` in the settings, or of the stack that runs; UTC without both.
     """
     from aggregator.store import open_store
     from aggregator.store_browse import Wanted
 
     given = load_settings(config) if config else None
-    zone, now = (given or Settings()).time_zone, SystemClock().time()
+    zone, now = zone_of(given, data_dir), SystemClock().time()
     first, last = (moment(text, zone, now) if text else None for text in (begin, end))
     store = open_store(data_dir, store_url(given, data_dir), create=False)
     try:

@@ -89,6 +89,21 @@ def test_times_of_an_export_are_those_of_a_report(site: list[str]) -> None:
         call(*asked, "--from", "soon")
 
 
+def test_times_are_those_of_the_stack_that_runs(tmp_path: Path) -> None:
+    """Without settings, an export and an erasure read moments by the stack's clocks; its secrets they need not."""
+    config = tmp_path / "cameras.yaml"
+    config.write_text("time_zone: Europe/Berlin\ncameras: [{id: door, source: 'rtsp://u:${NOT_IN_THIS_SHELL}@h/1'}]\n")
+    store = open_store(tmp_path)
+    store.commit(Step((), [make_event(state=EventState.CLOSED, closed_at=NOW + 5)]))
+    store.close()
+    StackFile(os.getpid(), "unix:///nowhere", str(config), NOW).write(tmp_path)
+    place = ["--data-dir", str(tmp_path)]
+    assert call("events", "export", *place, "--to", "2023-11-14T23:13") == ""
+    assert "door-1" in call("events", "export", *place, "--to", "2023-11-14T23:14")
+    asked = ["erase", *place, "--camera", "door", "--from", "2023-11-14T23:13"]
+    assert "of door from 2023-11-14T23:13:00+01:00 to" in CliRunner().invoke(command, asked, input="n\n").output
+
+
 @pytest.mark.parametrize("asked", [["list"], ["retry", "--all"], ["discard", "--all"]])
 def test_a_misspelt_subscription_is_refused(site: list[str], asked: list[str]) -> None:
     """One that is configured, switched off, or gone with dead letters left is known; any other is none."""
