@@ -12,11 +12,15 @@ from click.testing import CliRunner
 from aggregator.alerts.plan import Delivery
 from aggregator.store import Step, StoredFold, open_store
 from aggregator.store_outbox import Outbox
+from maskwatch.bus_redis import RedisBus
 from maskwatch.cli import command
 from maskwatch.cli.process import StackFile
+from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE
 from maskwatch.domain import EventState
+from maskwatch.embedded import EmbeddedValkey
 from maskwatch.errors import ConfigError, StoreNotReady
-from tests.builders import NOW, make_event
+from maskwatch.reports import camera_to_json, channel_to_json
+from tests.builders import NOW, make_camera_report, make_channel_report, make_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +142,26 @@ def test_who_cannot_read_the_settings_is_not_refused(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     StackFile(os.getpid(), "unix:///nowhere", str(config), NOW).write(tmp_path)
     assert "no dead letters" in call("alerts", "list", "--subscription", "guard", "--data-dir", str(tmp_path))
+
+
+@pytest.mark.integration
+def test_who_cannot_read_the_settings_asks_the_bus(tmp_path: Path) -> None:
+    """A running stack's bus names its cameras and subscriptions to whoever has not its secrets."""
+    config, data = tmp_path / "cameras.yaml", tmp_path / "data"
+    config.write_text("cameras:\n  - {id: door, source: 'rtsp://u:${NOT_IN_THIS_SHELL}@192.0.2.1/1'}\n")
+    open_store(data).close()
+    place = ["--data-dir", str(data)]
+    with EmbeddedValkey(tmp_path / "bus", max_memory_bytes=64 * 2**20) as server:
+        bus = RedisBus(server.url)
+        bus.put(CAMERAS_TABLE, "door", camera_to_json(make_camera_report()))
+        bus.put(CHANNELS_TABLE, "guard", channel_to_json(make_channel_report(name="guard")))
+        bus.close()
+        StackFile(os.getpid(), server.url, str(config), NOW).write(data)
+        assert call("events", *place, "--camera", "door") == ""
+        assert "no dead letters" in call("alerts", "list", *place, "--subscription", "guard")
+        with pytest.raises(ConfigError, match="nothing is kept of dor; cameras are door, pipeline"):
+            call("events", *place, "--camera", "dor")
+        with pytest.raises(ConfigError, match="nothing is kept of gurad; subscriptions are guard"):
+            call("alerts", "list", *place, "--subscription", "gurad")
+        with pytest.raises(ConfigError, match="there is no subscription 'gurad'; configured are guard"):
+            call("alerts", "test", "gurad", *place)
