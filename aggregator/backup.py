@@ -49,7 +49,12 @@ def restore(data_dir: Path, file: Path) -> str:
     path = data_dir / FILE_NAME
     if not file.is_file():
         raise ConfigError(f"{file}: there is no such file")
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{data_dir}: cannot be written: {error.strerror}") from None
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder, where the database belongs")
     with alone(path):
         fresh = path.with_suffix(".new")
         _copy(file, fresh)

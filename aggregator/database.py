@@ -138,20 +138,26 @@ def open_database(data_dir: Path, url: str = "", *, create: bool = True) -> Data
     engine = database.engine
     where = hide_credentials(url) if url else str(data_dir / FILE_NAME)
     try:
-        if create:
-            upgrade(engine, where)
-        else:
-            _require_current(engine, where)
-    except AWAY as error:
-        database.close()
-        raise StoreUnavailable(f"{where}: the database does not answer: {_cause(error)}") from None
-    except (DatabaseError, sqlite3.DatabaseError) as error:  # the second from `_prepare`, which speaks to the driver
-        database.close()
-        raise ConfigError(f"{where}: is not a database of maskwatch, or cannot be read: {_cause(error)}") from None
+        with refused_plainly(where):
+            if create:
+                upgrade(engine, where)
+            else:
+                _require_current(engine, where)
     except BaseException:
         database.close()
         raise
     return database
+
+
+@contextmanager
+def refused_plainly(where: str) -> Iterator[None]:
+    """Raise StoreUnavailable for a database that does not answer, ConfigError for what is none of maskwatch's."""
+    try:
+        yield
+    except AWAY as error:
+        raise StoreUnavailable(f"{where}: the database does not answer: {_cause(error)}") from None
+    except (DatabaseError, sqlite3.DatabaseError) as error:  # the second from `_prepare`, which speaks to the driver
+        raise ConfigError(f"{where}: is not a database of maskwatch, or cannot be read: {_cause(error)}") from None
 
 
 def connect(data_dir: Path, url: str = "", *, create: bool = False) -> Database:
@@ -236,11 +242,15 @@ def _sqlite(data_dir: Path, *, create: bool) -> Engine:
 def _create_file(path: Path) -> None:
     """Make the database beside its place and move it there: whoever finds it finds it whole.
 
-    Of several who do so at once one makes it, and the others wait for it.
+    Of several who do so at once one makes it, and the others wait for it. Raises ConfigError where it cannot be made.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    with FileLock(fresh) as lock:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = FileLock(fresh)
+    except OSError as error:
+        raise ConfigError(f"{path.parent}: cannot be written: {error.strerror}") from None
+    with held as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
             fresh.unlink(missing_ok=True)

@@ -23,11 +23,6 @@ QUARTER = 15
 """Minutes summed up by the database: every time zone's hours and days begin with a quarter of an hour."""
 
 
-def cameras_of_minutes(connection: Connection) -> list[str]:
-    """Return the cameras of which there are counts."""
-    return sorted(connection.scalars(select(minutes.c.camera_id).distinct()))
-
-
 def observed_minutes(connection: Connection, camera_id: str, begin: int, end: int) -> set[int]:
     """Return the minutes (since 1970) from one to another, not included, in which a camera was observed."""
     wanted = select(minutes.c.minute).where(

@@ -267,6 +267,12 @@ class Outbox:
         with self._database.writing() as connection:
             connection.execute(update(deliveries).where(*which).values(state=DeliveryState.DISCARDED.value, done_at=at))
 
+    def subscriptions(self) -> set[str]:
+        """Return those of which anything is kept, whether they are still configured or not."""
+        asked = [select(table.c.subscription).distinct() for table in (channels, deliveries, outbox)]
+        with self._database.reading() as connection:
+            return {name for wanted in asked for name in connection.scalars(wanted)}
+
     def counts(self, subscription: str, *, cooldown_s: float = 0.0, now: float) -> ChannelCounts:
         """Return how a channel does at a wall-clock time; `cooldown_s` is its subscription's."""
         mine = deliveries.c.subscription == subscription

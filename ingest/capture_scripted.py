@@ -31,6 +31,7 @@ from ingest.capture import Shot, fit_within
 from maskwatch.domain import LossReason
 from maskwatch.errors import SourceLost
 from maskwatch.imaging import decode_image
+from maskwatch.settings_camera import script_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,6 @@ WIDTH, HEIGHT = 640, 360
 LARGEST = (1280, 960)
 FLAKY_S = 2.0
 NOISE = 2.0  # standard deviation, of 255
-PICTURES = (".jpg", ".jpeg", ".png")
 
 
 class ScriptedCapture:
@@ -54,12 +54,10 @@ class ScriptedCapture:
 
     def __init__(self, camera: CameraSettings) -> None:
         """Prepare; nothing is opened yet."""
-        self._script = camera.source.removeprefix("scripted:")
-        self._parts: list[tuple[str, float]] = []
+        self._parts = script_parts(camera.source)
 
     def __enter__(self) -> Self:
-        """Read the script."""
-        self._parts = list(_parts(self._script))
+        """Begin, unless the script says that nobody can."""
         if self._parts[0][0] == "refused":
             raise SourceLost(LossReason.REFUSED, "as the script says")
         return self
@@ -79,17 +77,6 @@ class ScriptedCapture:
                 number += 1
             if name == "flaky":
                 raise SourceLost(LossReason.ENDED, "as the script says")
-
-
-def _parts(script: str) -> Iterator[tuple[str, float]]:
-    if Path(script).suffix.lower() in PICTURES:
-        yield script, float("inf")
-        return
-    for part in script.split(","):
-        name, _, duration = part.strip().partition("*")
-        if name not in _SCENES:
-            raise SourceLost(LossReason.NOT_FOUND, f"no camera is scripted as {name!r}, but {', '.join(_SCENES)}")
-        yield name, float(duration or "inf")
 
 
 def _misbehave(name: str) -> None:
@@ -150,8 +137,8 @@ def _sway(base: Image, number: int) -> Image:
 
 
 def _painter(name: str) -> _Painter:
-    if name in _SCENES:
-        return _SCENES[name]()
+    if name in PAINTERS:
+        return PAINTERS[name]()
     try:
         image = decode_image(Path(name).read_bytes())
     except OSError as error:
@@ -162,7 +149,7 @@ def _painter(name: str) -> _Painter:
     return _Painter(cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_AREA)), _sway, NOISE)
 
 
-_SCENES: dict[str, Callable[[], _Painter]] = {
+PAINTERS: dict[str, Callable[[], _Painter]] = {
     "moving": lambda: _Painter(_wall(), _cross, NOISE),
     "still": lambda: _Painter(_wall(), None, NOISE),
     "frozen": lambda: _Painter(_wall(), None, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 from typing import Annotated
 
@@ -18,6 +19,12 @@ Point = tuple[Unit, Unit]
 
 _MEANT_AS_ADDRESS = re.compile(r"(rtsps?|https?)(:(?!//)|//)|(?!scripted:|webcam:)[^/]*:[^/]*@", re.IGNORECASE)
 """An address without `://`, or without a scheme: nobody's file is called so, and its password would be shown."""
+
+SCENES = ("moving", "still", "frozen", "black", "white", "grey", "flaky", "refused", "hang", "crash")
+"""What a scripted camera can show, beside pictures; see `ingest/capture_scripted.py`."""
+
+_PART = re.compile(r"(?P<scene>[^*]*)(?:\*(?P<duration_s>\d*\.?\d+))?")
+_PICTURES = (".jpg", ".jpeg", ".png")
 
 PIPELINE = "pipeline"
 """What events about the service itself name as their camera; no camera may be called so."""
@@ -196,6 +203,8 @@ class CameraSettings(CameraDefaults):
             require_whole(value)
         if value.startswith("webcam:") and not value.removeprefix("webcam:").isdigit():
             raise ValueError("write webcam: and the number of the device, such as webcam:0")
+        if value.lower().startswith("scripted:"):
+            script_parts(value)
         return value
 
     @property
@@ -214,6 +223,26 @@ class CameraSettings(CameraDefaults):
     def safe_source(self) -> str:
         """The source as it may be shown: without user, password and query values."""
         return hide_credentials(self.source)
+
+
+def script_parts(source: str) -> list[tuple[str, float]]:
+    """Return scenes, or one picture's path, each with its seconds, of a source such as `scripted:moving*5,black`.
+
+    Raises ValueError with what is known.
+
+    >>> script_parts("scripted:moving*2.5, black"), script_parts("scripted:/faces.png")
+    ([('moving', 2.5), ('black', inf)], [('/faces.png', inf)])
+    """
+    script = source.partition(":")[2]
+    if script.lower().endswith(_PICTURES):
+        return [(script, math.inf)]
+    parts = [_PART.fullmatch(part.strip()) for part in script.split(",")]
+    if not all(part and part["scene"] in SCENES for part in parts):
+        raise ValueError(
+            f"write scripted: and scenes with their seconds, such as scripted:moving*5,black; known are "
+            f"{', '.join(SCENES)}, or a picture's path (.jpg, .png)"
+        )
+    return [(part["scene"], float(part["duration_s"] or "inf")) for part in parts if part]
 
 
 def _with_area(polygon: tuple[Point, ...]) -> tuple[Point, ...]:

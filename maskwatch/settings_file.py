@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -13,24 +14,22 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from maskwatch.errors import ConfigError
-from maskwatch.secrecy import HIDDEN, hide_address, hide_credentials
+from maskwatch.secrecy import hide_credentials
 from maskwatch.settings import Settings
-from maskwatch.settings_subscriptions import faults
+from maskwatch.settings_camera import CAMERA_ID
+from maskwatch.settings_dump import HIDDEN_FIELDS, SECRET_FIELDS
+from maskwatch.settings_subscriptions import SubscriptionSettings, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    Examine = Callable[[Settings], Iterable[tuple["Where", str]]]
-    """Looks at settings that are valid in themselves, and yields what else is wrong: where, and why."""
-
-    from maskwatch.settings_camera import CameraSettings
+    Examine = Callable[[SubscriptionSettings], Iterable[tuple["Where", str]]]
+    """Looks at a subscription that is valid in itself, and yields what else is wrong: where in it, and why."""
 
 Where = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<file>file:)?(?P<name>[^}:]*)(?::-(?P<fallback>[^}]*))?\}")
-_SECRET_FIELDS = {"source", "url", "frames_url", "to", "secret"}
-_HIDDEN_FIELDS = {"token", "password_hash"}
-"""Secrets as a whole, of which nothing is shown; an address among the others loses only its credentials."""
+_REFUSED = object()
 _MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -91,41 +90,25 @@ def parse_settings(
         node.value = [(key, value) for key, value in node.value if key.value in only]
     document = _Document(name)
     tree = document.plain(node, ()) if node is not None else {}
-    if not isinstance(tree, dict) and not document.problems:
-        raise ConfigError(f"{name}:1: must be a mapping with `cameras:`")
-    cameras, defaults = (tree.get("cameras"), tree.get("defaults")) if isinstance(tree, dict) else (None, None)
+    if not isinstance(tree, dict):
+        raise ConfigError("\n".join(document.problems) or f"{name}:1: must be a mapping with `cameras:`")
+    cameras, defaults = tree.get("cameras"), tree.get("defaults")
+    between = _between_fields(tree, examine)  # before the ids of twins are taken away
     if isinstance(cameras, list):
         document.refuse_twins(cameras)
         if isinstance(defaults, dict):
             tree["cameras"] = [_merged(defaults, camera) if isinstance(camera, dict) else camera for camera in cameras]
         _merge_rules(tree)
-    if document.problems:
-        raise ConfigError("\n".join(document.problems))
+    settings, said = None, [*document.problems]
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        said = dict.fromkeys(_explain(each, document) for each in problems if not _follows(each, problems))
-        raise ConfigError("\n".join(said)) from None
-    found = [*faults(settings.subscriptions, [camera.id for camera in settings.cameras])]
-    found += examine(settings) if examine is not None and not found else ()
-    if found:
-        raise ConfigError("\n".join(document.say(where, why) for where, why in found))
+        said += [_explain(each, document) for each in problems if not _follows(each, problems, document)]
+    said += [document.say(where, why) for where, why in between]
+    if settings is None or said:
+        raise ConfigError("\n".join(sorted(dict.fromkeys(said), key=document.line_of)))
     return settings
-
-
-def dump_settings(settings: Settings) -> str:
-    """Write the effective settings as YAML with secrets hidden."""
-    tree = settings.model_dump(mode="json")
-    _hide(tree)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
-
-
-def dump_camera(camera: CameraSettings) -> str:
-    """Write one camera's effective settings as YAML with secrets hidden."""
-    tree = camera.model_dump(mode="json", exclude_none=True)
-    _hide(tree)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
 
 
 class _Stamp(NamedTuple):
@@ -187,6 +170,7 @@ class _Document:
         self.lines: dict[Where, int] = {}
         self.outside: set[Where] = set()
         self.problems: list[str] = []
+        self.refused: set[Where] = set()
         self._open: list[yaml.Node] = []
 
     def plain(self, node: yaml.Node, where: Where) -> Any:
@@ -213,6 +197,8 @@ class _Document:
                 where: Where = ("cameras", index, "id")
                 line = self.lines.get(where, self.lines[where[:2]])
                 self.problems.append(f"{self.name}:{line}: {_path(where)}: is the id of cameras[{first[id_]}] already")
+                self.refused.add(where)
+                camera["id"] = _REFUSED
 
     def say(self, where: Where, why: str) -> str:
         """Write one mistake as a line with file, line and field; the field may be one that was left out."""
@@ -220,6 +206,11 @@ class _Document:
             self.lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in self.lines or end == 0
         )
         return hide_credentials(f"{self.name}:{known}: {_path(where) or 'the file'}: {why}")
+
+    def line_of(self, said: str) -> int:
+        """Return the line of the file that something said is about, 0 if it names none."""
+        found = re.match(rf"{re.escape(self.name)}:(\d+):", said)
+        return int(found[1]) if found else 0
 
     def _mapping(self, node: yaml.MappingNode, where: Where) -> Any:
         own: set[str] = set()
@@ -237,7 +228,7 @@ class _Document:
         for key, value in node.value:
             self.lines[*where, key.value] = key.start_mark.line + 1
             tree[key.value] = self.plain(value, (*where, key.value))
-        return tree
+        return {name: _REFUSED if (*where, name) in self.refused else value for name, value in tree.items()}
 
     def _scalar(self, node: yaml.Node, where: Where) -> Any:
         try:
@@ -255,9 +246,10 @@ class _Document:
         return filled
 
     def _refuse(self, node: yaml.Node, where: Where, why: str) -> Any:
-        """Note what is wrong, and stand in for the value that there is not."""
+        """Note what is wrong, and return what stands in for the value: it fits no field."""
+        self.refused.add(where)
         self.problems.append(f"{self.name}:{node.start_mark.line + 1}: {_path(where) or 'the file'}: {why}")
-        return None
+        return _REFUSED
 
 
 def _filled(text: str) -> str:
@@ -311,20 +303,50 @@ def _merge_rules(tree: dict[str, Any]) -> None:
             camera["rule"] = _merged(site, own)
 
 
-def _follows(problem: Any, problems: Sequence[Any]) -> bool:
-    """Whether a list is too short only as long as mistakes in it, which are told themselves, are left out."""
+def _between_fields(tree: dict[str, Any], examine: Examine | None) -> list[tuple[Where, str]]:
+    """Return what is wrong between the fields of each subscription that is valid in itself, whatever the others are."""
+    sound: dict[int, SubscriptionSettings] = {}
+    given, cameras = tree.get("subscriptions"), tree.get("cameras")
+    for index, each in enumerate(given if isinstance(given, list) else ()):
+        with suppress(ValidationError):
+            sound[index] = SubscriptionSettings.model_validate(each)
+    ids = [
+        each.get("id") if isinstance(each, dict) else None for each in (cameras if isinstance(cameras, list) else ())
+    ]
+    known = [each for each in ids if isinstance(each, str) and CAMERA_ID.fullmatch(each)]
+    found = [*faults(sound, known if len(known) == len(ids) else ())]
+    faulty = {where[1] for where, _ in found}
+    for index, each in sound.items():
+        if examine is not None and index not in faulty:
+            found += [(("subscriptions", index, *where), why) for where, why in examine(each)]
+    return found
+
+
+def _follows(problem: Any, problems: Sequence[Any], document: _Document) -> bool:
+    """Whether a mistake is there only because of others, which are told themselves.
+
+    It is about what stands in for a refused value, or a list is too short as long as mistakes in it are left out.
+    """
     where = problem["loc"]
+    shown = _where(problem, document)
+    if any(shown[:end] in document.refused for end in range(len(shown) + 1)):
+        return True
     return problem["type"] == "too_short" and any(
         len(each["loc"]) > len(where) and each["loc"][: len(where)] == where for each in problems
     )
 
 
-def _explain(problem: Any, document: _Document) -> str:
+def _where(problem: Any, document: _Document) -> Where:
+    """Return where the value of a mistake stands: one that a camera inherited, among the site's."""
     where: Where = tuple(problem["loc"])
-    lines = document.lines
-    if where[:1] == ("cameras",) and where not in lines:  # the value was inherited: name the line where it stands
+    if where[:1] == ("cameras",) and where not in document.lines:
         inherited: Where = where[2:] if where[2:3] == ("rule",) else ("defaults", *where[2:])
-        where = inherited if inherited in lines else where
+        return inherited if inherited in document.lines else where
+    return where
+
+
+def _explain(problem: Any, document: _Document) -> str:
+    where = _where(problem, document)
     given = problem.get("input")
     may_be_shown = isinstance(given, (str, int, float)) and not _is_secret(where, document)
     if problem["type"] == "extra_forbidden":
@@ -347,7 +369,7 @@ def _explain(problem: Any, document: _Document) -> str:
 
 def _is_secret(where: Where, document: _Document) -> bool:
     """Whether a value may hold a secret: by its field, or because it stood in the environment or a file."""
-    return bool((_SECRET_FIELDS | _HIDDEN_FIELDS) & set(where)) or where in document.outside
+    return bool((SECRET_FIELDS | HIDDEN_FIELDS) & set(where)) or where in document.outside
 
 
 def _fields_at(where: Where) -> Iterator[str]:
@@ -373,14 +395,3 @@ def _path(where: Where) -> str:
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def _hide(tree: Any) -> None:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        if isinstance(value, str) and key in _SECRET_FIELDS:
-            tree[key] = hide_address(value) if key == "to" else hide_credentials(value)
-        elif isinstance(value, str) and key in _HIDDEN_FIELDS:
-            tree[key] = HIDDEN
-        else:
-            _hide(value)

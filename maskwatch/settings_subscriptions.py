@@ -18,7 +18,7 @@ from maskwatch.schedule import Schedule
 from maskwatch.secrecy import hide_address, require_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 APPRISE = "apprise:"
@@ -194,17 +194,17 @@ class SubscriptionSettings(Frozen):
 
 
 def faults(
-    subscriptions: Iterable[SubscriptionSettings], cameras: Iterable[str]
+    subscriptions: Mapping[int, SubscriptionSettings], cameras: Iterable[str]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield what is wrong between fields, as place in the settings and cause.
 
     Args:
-        subscriptions: all of the file.
+        subscriptions: by their places in the file.
         cameras: ids of all cameras of the file, those switched off included.
     """
     known = sorted(cameras)
     first: dict[str, int] = {}
-    for index, each in enumerate(subscriptions):
+    for index, each in subscriptions.items():
         where = ("subscriptions", index)
         if first.setdefault(each.name, index) != index:
             yield (*where, "name"), f"is the name of subscriptions[{first[each.name]}] already"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from aggregator.alerts.sink import Sink
     from maskwatch.clock import Clock
-    from maskwatch.settings import Settings
     from maskwatch.settings_subscriptions import SubscriptionSettings
 
 
@@ -38,14 +37,8 @@ def open_sink(subscription: SubscriptionSettings, clock: Clock) -> Sink:
             assert_never(subscription.sink)
 
 
-def examine(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield what would keep sinks from being opened, as place in the settings and cause."""
-    for index, each in enumerate(settings.subscriptions):
-        for field, why in _faults(each):
-            yield ("subscriptions", index, *field), why
-
-
-def _faults(subscription: SubscriptionSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+def examine(subscription: SubscriptionSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what would keep its sink from being opened, as place in the subscription and cause."""
     secret = subscription.secret.get_secret_value() if subscription.secret is not None else ""
     if secret.startswith(PREFIX) and not _is_base64(secret.removeprefix(PREFIX)):
         yield ("secret",), "after whsec_ comes base64; leave whsec_ out to use the text itself"

@@ -13,6 +13,7 @@ from dashboard.moments import day_of, read_moment
 from dashboard.parts import Asked, Someone, must_see
 from dashboard.reporting import MOST_ROWS, By, ReportRow, row_of, to_csv
 from dashboard.site import Site
+from maskwatch.settings_camera import PIPELINE
 from maskwatch.timespan import buckets
 
 SPAN_S = {By.HOUR: 3600.0, By.DAY: 86400.0}
@@ -66,6 +67,7 @@ def rows_of(
     cameras = None if "*" in visitor.cameras else visitor.those_seen(site.settings.active)
     if camera:
         must_see(visitor, camera)
+        _must_be(site, camera)
         cameras = [camera]
     first, last = whole_minutes(first, last)
     with site.store().database.reading() as connection:
@@ -73,3 +75,10 @@ def rows_of(
     spans = list(buckets(first, last, by.value, zone))
     summed = cells(counted, spans, together=True, least=site.settings.privacy.least_told)
     return [row_of(cell, by, zone) for cell in summed]
+
+
+def _must_be(site: Site, camera: str) -> None:
+    """Refuse a camera that is neither configured nor was ever counted, which nobody's report could tell from zeros."""
+    configured = {each.id for each in site.settings.cameras}
+    if camera not in configured | {PIPELINE} and site.store().load(camera) is None:
+        raise HTTPException(404, "There is no such camera.")

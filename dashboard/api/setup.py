@@ -10,7 +10,7 @@ from dashboard.watching import Span, unwatched
 from maskwatch.domain import EventKind
 from maskwatch.frozen import Frozen
 from maskwatch.settings_camera import CameraSettings, Point, Zone
-from maskwatch.settings_file import dump_camera
+from maskwatch.settings_dump import dump_camera
 
 DAY_MINUTES = 24 * 60
 DARK = (EventKind.CAMERA_OFFLINE, EventKind.CAMERA_FROZEN, EventKind.CAMERA_COVERED)

@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from maskwatch.cli.process import data_dir_option, maybe_config_option, settings_of_stack, store_url
+from maskwatch.cli.names import configured_subscriptions, require_subscription
+from maskwatch.cli.process import StackFile, data_dir_option, maybe_config_option, store_url
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
 from maskwatch.settings_file import load_settings
@@ -51,7 +52,7 @@ def list_(
     from aggregator.store_outbox import DeliveryState
 
     states = [DeliveryState.DEAD, *([DeliveryState.WAITING] if waiting else [])]
-    with _outbox(data_dir, config) as outbox:
+    with _outbox(data_dir, config, subscription) as outbox:
         found = outbox.listed(states, subscription, limit)
         gathered = outbox.gathered(subscription) if waiting else {}
     if as_json:
@@ -90,7 +91,7 @@ def _which(function: click.decorators.FC) -> click.decorators.FC:
 @_which
 def retry(data_dir: Path, config: Path | None, keys: tuple[str, ...], every: bool, subscription: str | None) -> None:
     """Send dead letters again, under their old keys: by KEYS, or --all."""
-    with _outbox(data_dir, config) as outbox:
+    with _outbox(data_dir, config, subscription) as outbox:
         chosen = _chosen(outbox, keys, subscription, every=every)
         click.echo(f"{outbox.revive(chosen, SystemClock().time())} of {len(chosen)} will be sent again")
 
@@ -101,7 +102,7 @@ def retry(data_dir: Path, config: Path | None, keys: tuple[str, ...], every: boo
 @_which
 def discard(data_dir: Path, config: Path | None, keys: tuple[str, ...], every: bool, subscription: str | None) -> None:
     """Give up dead letters for good: by KEYS, or --all."""
-    with _outbox(data_dir, config) as outbox:
+    with _outbox(data_dir, config, subscription) as outbox:
         chosen = _chosen(outbox, keys, subscription, every=every)
         click.echo(f"{outbox.discard(chosen, SystemClock().time())} of {len(chosen)} were discarded")
 
@@ -115,12 +116,9 @@ def test(name: str, data_dir: Path, config: Path | None, within_s: float) -> Non
     """Send a marked test to subscription NAME, by the running dispatcher; exit 1 if it does not arrive."""
     from aggregator.store_outbox import DeliveryState
 
-    known = _configured(config, data_dir)
-    if known is not None and name not in known:
-        said = f"configured are {', '.join(known)}" if known else "none is configured"
-        raise ConfigError(f"there is no subscription {name!r}; {said}")
     clock = SystemClock()
     with _outbox(data_dir, config) as outbox:
+        _require_configured(name, config, data_dir)
         key = outbox.add_test(name, clock.time())
         give_up_at = clock.monotonic() + within_s
         while (found := outbox.find(key)) is not None and found.state is DeliveryState.WAITING:
@@ -135,26 +133,30 @@ def test(name: str, data_dir: Path, config: Path | None, within_s: float) -> Non
     click.echo(f"{name}: the subscriber took the test")
 
 
-def _configured(config: Path | None, data_dir: Path) -> list[str] | None:
-    """Name the subscriptions; None where the running stack's file wants secrets that are not at hand here."""
-    try:
-        settings = settings_of_stack(config, data_dir)
-    except ConfigError:
-        if config is not None:
-            raise
-        return None
-    return [each.name for each in settings.subscriptions if each.enabled]
+def _require_configured(name: str, config: Path | None, data_dir: Path) -> None:
+    if config is None and StackFile.read(data_dir) is None:
+        raise ConfigError(
+            f"nothing runs on {data_dir}: start the stack with `maskwatch up`, or name its settings with --config"
+        )
+    known = configured_subscriptions(config, data_dir, enabled_only=True)
+    if known is not None and name not in known:
+        said = f"configured are {', '.join(sorted(known))}" if known else "none is configured"
+        raise ConfigError(f"there is no subscription {name!r}; {said}")
 
 
 @contextmanager
-def _outbox(data_dir: Path, config: Path | None) -> Iterator[Outbox]:
+def _outbox(data_dir: Path, config: Path | None, subscription: str | None = None) -> Iterator[Outbox]:
+    """Open the outbox; raises ConfigError for the name of a subscription that there is not."""
     from aggregator.store import open_store
     from aggregator.store_outbox import Outbox
 
     url = store_url(load_settings(config) if config else None, data_dir)
     store = open_store(data_dir, url, create=False)
     try:
-        yield Outbox(store.database)
+        outbox = Outbox(store.database)
+        if subscription is not None:
+            require_subscription(subscription, outbox, config, data_dir)
+        yield outbox
     finally:
         store.close()
 

@@ -17,7 +17,8 @@ from maskwatch.docs_settings import settings_schema
 from maskwatch.errors import StoreUnavailable
 from maskwatch.secrecy import hide_credentials
 from maskwatch.settings import Settings
-from maskwatch.settings_file import dump_settings, load_settings
+from maskwatch.settings_dump import dump_settings
+from maskwatch.settings_file import load_settings
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from maskwatch.bus_routed import open_bus
-from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, store_url
+from maskwatch.cli.names import cameras_meant, known_cameras
+from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, store_url, zone_of
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
 from maskwatch.schedule import time_zone
@@ -37,24 +37,18 @@ def erase(config: Path | None, data_dir: Path, globs: tuple[str, ...], begin: st
     Events that are still open stay, as the aggregator goes on with them. So do the logs of the last hours on the bus,
     which hold no picture and end by themselves.
     """
-    from aggregator.retention import Span, cameras_in, still_open
+    from aggregator.retention import Span, still_open
     from aggregator.retention import erase as delete
     from aggregator.store import open_store
 
     settings = load_settings(config) if config else None
-    zone, now = (settings or Settings()).time_zone, SystemClock().time()
+    zone, now = zone_of(settings, data_dir), SystemClock().time()
     span = (moment(begin, zone, now), moment(end, zone, now))
     if span[0] >= span[1]:
         raise ConfigError(f"--from {begin} is not before --to {end}")
     store = open_store(data_dir, store_url(settings, data_dir), create=False)
     try:
-        with store.database.reading() as connection:
-            known = sorted(cameras_in(connection))
-        cameras = [name for name in known if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
-        if not cameras:
-            raise ConfigError(
-                f"--camera: nothing is kept of {', '.join(globs)}; cameras are {', '.join(known) or 'none'}"
-            )
+        cameras = cameras_meant(globs, known_cameras(store, config, data_dir))
         shown = " to ".join(datetime.fromtimestamp(at, time_zone(zone)).isoformat(timespec="seconds") for at in span)
         if not yes:
             click.confirm(f"Delete everything of {', '.join(cameras)} from {shown}?", abort=True)

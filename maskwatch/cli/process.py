@@ -150,6 +150,16 @@ def settings_of_stack(config: Path | None, data_dir: Path) -> Settings:
     return load_settings(file) if file is not None else Settings()
 
 
+def zone_of(given: Settings | None, data_dir: Path) -> str:
+    """Name the time zone of the given settings, or of the stack that runs on the data directory; UTC without both."""
+    from maskwatch.settings_file import load_settings
+
+    if given is not None:
+        return given.time_zone
+    stack = StackFile.read(data_dir)
+    return load_settings(Path(stack.config), only=("time_zone",)).time_zone if stack is not None else "UTC"
+
+
 @contextmanager
 def signals(stop: Stop, reload: Callable[[], None] | None = None) -> Iterator[None]:
     """Turn SIGTERM and Ctrl-C into a request to stop, and SIGHUP into one to read the settings again.

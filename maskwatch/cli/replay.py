@@ -102,6 +102,9 @@ def replay(
     outcomes = [new.end()] if old is None else [old.end(), new.end()]
     if not new.outcome.observations:
         raise ConfigError(f"no record of a camera in {', '.join(sources)}" + (f" for {camera}" if camera else ""))
+    files = {rules or config or PRESENT: changed} | ({config or PRESENT: present} if compare else {})
+    for file, settings in files.items():
+        _tell_strangers(file, settings, new.outcome)
     (_print_json if as_json else _print_tables)(outcomes, changed.time_zone)
 
 
@@ -109,6 +112,14 @@ def _present(config: Path | None) -> Settings:
     if config is None and not PRESENT.exists():
         return Settings()
     return load_settings(config or PRESENT)
+
+
+def _tell_strangers(file: Path, settings: Settings, outcome: Outcome) -> None:
+    strangers = [camera for camera in outcome.people if camera not in settings.active]
+    if strangers:
+        lacking = f"not among the cameras of {file}: its `rule` and `defaults` hold"
+        said = lacking if file.exists() else "there are no settings: the defaults hold"
+        click.echo(f"{', '.join(strangers)}: {said}", err=True)
 
 
 def _has_hours(*settings: Settings) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fnmatch
 import json
 import sys
 from dataclasses import asdict, fields
@@ -15,6 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from maskwatch.cli.names import cameras_meant, known_cameras
 from maskwatch.cli.process import StackFile, data_dir_option, maybe_config_option, store_url
 from maskwatch.clock import SystemClock
 from maskwatch.errors import ConfigError
@@ -61,7 +61,7 @@ def report(
     """
     from aggregator.report import cells, whole_minutes
     from aggregator.store import open_store
-    from aggregator.store_minutes import cameras_of_minutes, quarters
+    from aggregator.store_minutes import quarters
 
     given = load_settings(config) if config else None
     settings, now = given or _of_stack(data_dir), SystemClock().time()
@@ -76,14 +76,11 @@ def report(
         )
     store = open_store(data_dir, store_url(given, data_dir), create=False)
     try:
+        chosen = cameras_meant(globs, known_cameras(store, config, data_dir)) if globs else None
         with store.database.reading() as connection:
-            known = cameras_of_minutes(connection)
-            chosen = [name for name in known if not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
             counted = quarters(connection, chosen, int(first // 60), int(last // 60))
     finally:
         store.close()
-    if globs and not chosen:
-        raise ConfigError(f"--camera: nothing is kept of {', '.join(globs)}; cameras are {', '.join(known) or 'none'}")
     spans = list(buckets(first, last, cast("Size", size), zone))
     rows = list(cells(counted, spans, together=together, least=settings.privacy.least_told)) if counted else []
     {"table": _table, "csv": _csv, "json": _json}[form](rows, zone)

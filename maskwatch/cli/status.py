@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from maskwatch.bus_routed import open_bus
 from maskwatch.cli.process import bus_address, data_dir_option, maybe_config_option, metrics_path
+from maskwatch.cli.times import age, clock_name, clock_time
 from maskwatch.clock import SystemClock
 from maskwatch.contracts import CAMERAS_TABLE, CHANNELS_TABLE, GONE_AFTER_S, LEDGERS_TABLE, WORKERS_TABLE, frames_stream
 from maskwatch.errors import BusUnavailable, ConfigError
@@ -40,7 +40,8 @@ def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
     settings = load_settings(config) if config else Settings()
     bus = open_bus(bus_address(settings, data_dir))
     try:
-        found = look(bus, SystemClock().time())
+        now = SystemClock().time()
+        found = look(bus, now)
     except BusUnavailable as error:
         raise ConfigError(f"the bus does not answer ({error}); is the stack running?") from None
     finally:
@@ -50,7 +51,7 @@ def status(config: Path | None, data_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
     else:
-        _show(found)
+        show(found, now)
     sys.exit(0 if found["well"] else 1)
 
 
@@ -89,7 +90,8 @@ def look(bus: Bus, now: float) -> dict[str, Any]:
     }
 
 
-def _show(found: dict[str, Any]) -> None:
+def show(found: dict[str, Any], now: float) -> None:
+    """Print what `look` found at a wall-clock time, as tables."""
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     for title, columns, rows in (
         ("Cameras", ("camera", "state", "since", "why", "age", "fps", "size", "backlog", "source"), found["cameras"]),
@@ -116,21 +118,22 @@ def _show(found: dict[str, Any]) -> None:
     cap = f" of {bus['cap_bytes'] / 2**20:.0f}" if bus["cap_bytes"] else ""
     console.print(f"Bus: {bus['server']}, {bus['used_bytes'] / 2**20:.1f}{cap} MiB.")
     console.print(f"Metrics: {found['metrics'] or 'not served yet'}")
+    console.print(f"Times are those of this machine's clock ({clock_name(now)}).")
 
 
 def _camera_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
-    state = row["state"] if row["silent_s"] < GONE_AFTER_S else f"unheard of for {row['silent_s']:.0f} s"
-    since = datetime.fromtimestamp(row["since"], UTC).astimezone().strftime("%H:%M:%S")
+    state = row["state"] if row["silent_s"] < GONE_AFTER_S else f"unheard of for {age(row['silent_s'])}"
+    since = clock_time(row["since"], _looked_at(row))
     why = "" if row["reason"] == "none" else row["reason"]
-    age = "never" if row["age_s"] is None else f"{row['age_s']:.1f} s"
+    last = "never" if row["age_s"] is None else age(row["age_s"])
     size = f"{row['width']}x{row['height']}" if row["width"] else ""
-    cells = [row["camera_id"], state, since, why, age, f"{row['fps']:.1f}", size, str(row["backlog"]), row["source"]]
+    cells = [row["camera_id"], state, since, why, last, f"{row['fps']:.1f}", size, str(row["backlog"]), row["source"]]
     return cells, row["well"]
 
 
 def _worker_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
     provider = f"{row['provider']} (asked: {row['provider_asked']})" if row["provider"] else ""
-    heard = f"{row['silent_s']:.1f} s ago"
+    heard = f"{age(row['silent_s'])} ago"
     return [row["name"], row["role"], provider, ", ".join(row["models"]), heard, row["version"]], row["well"]
 
 
@@ -144,12 +147,16 @@ def _ledger_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
 def _subscription_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
     worked = "never worked" if row["failures"] else "never used"
     if row["last_success_at"] is not None:
-        worked = datetime.fromtimestamp(row["last_success_at"], UTC).astimezone().isoformat(" ", "seconds")
+        worked = clock_time(row["last_success_at"], _looked_at(row))
     counts = [str(row[name]) for name in ("queue", "sent", "failures", "dead_letters")]
     error = row["last_error"] if not row["well"] else ""
     if row["silent_s"] >= GONE_AFTER_S:
-        error = f"`maskwatch notify` unheard of for {row['silent_s']:.0f} s"
+        error = f"`maskwatch notify` unheard of for {age(row['silent_s'])}"
     return [row["name"], row["to"], worked, *counts, error], row["well"]
+
+
+def _looked_at(row: dict[str, Any]) -> float:
+    return float(row["reported_at"] + row["silent_s"])
 
 
 _CELLS = {

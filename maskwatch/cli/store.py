@@ -81,6 +81,7 @@ def downgrade(revision: str, config: Path | None, data_dir: Path, yes: bool) -> 
     from contextlib import nullcontext
 
     from aggregator.database import downgrade as take_back
+    from aggregator.database import refused_plainly
     from aggregator.in_use import alone
 
     refuse_running(data_dir)
@@ -95,7 +96,8 @@ def downgrade(revision: str, config: Path | None, data_dir: Path, yes: bool) -> 
         database.close()  # lets go of the lock that others are kept out with; the engine connects anew
     with alone(Path(where)) if database.is_sqlite else nullcontext():
         try:
-            take_back(engine, where, revision)
+            with refused_plainly(where):
+                take_back(engine, where, revision)
         finally:
             engine.dispose()
     click.echo(f"{where}: schema {revision}")
@@ -143,15 +145,16 @@ def look(database: Database) -> dict[str, Any]:
     """Collect what there is to say about a database, as plain values, and close it."""
     from sqlalchemy import func, inspect, select, table
 
-    from aggregator.database import known, revision
+    from aggregator.database import known, refused_plainly, revision
 
     steps = known()
     try:
-        size = database.size_bytes()
-        found = revision(database.engine)
-        with database.reading() as connection:
-            names = sorted(inspect(connection).get_table_names())
-            rows = {name: connection.scalar(select(func.count()).select_from(table(name))) for name in names}
+        with refused_plainly(database.shown):
+            size = database.size_bytes()
+            found = revision(database.engine)
+            with database.reading() as connection:
+                names = sorted(inspect(connection).get_table_names())
+                rows = {name: connection.scalar(select(func.count()).select_from(table(name))) for name in names}
     finally:
         database.close()
     is_newer = found is not None and found not in steps

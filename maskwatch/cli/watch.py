@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.store import open_store
-from maskwatch.cli.export import export
+from aggregator.store_browse import Wanted
+from maskwatch.cli.export import export, found_events
+from maskwatch.cli.names import cameras_meant, is_meant, known_cameras, warn_of_unknown
 from maskwatch.cli.process import (
     data_dir_option,
     maybe_config_option,
@@ -18,14 +20,14 @@ from maskwatch.cli.process import (
     store_url,
     wait_for_store,
 )
+from maskwatch.cli.times import clock_time
 from maskwatch.clock import SystemClock
 from maskwatch.cloudevents import change_id, event_to_cloudevent
-from maskwatch.contracts import (
-    event_to_json,
-)
+from maskwatch.contracts import event_to_json
 from maskwatch.domain import Event, EventKind
 from maskwatch.errors import ConfigError
 from maskwatch.heartbeat import Stop
+from maskwatch.settings_camera import PIPELINE
 from maskwatch.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -36,16 +38,12 @@ if TYPE_CHECKING:
 FOLLOW_EVERY_S = 0.3
 
 
-def _clock_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
-
-
 @click.group(invoke_without_command=True)
 @maybe_config_option
 @data_dir_option
 @click.option("--follow", is_flag=True, help="Go on with every change as it happens; Ctrl-C ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--camera", help="Only of this camera.")
+@click.option("--camera", "globs", multiple=True, metavar="GLOB", help="Only of this camera, or a pattern: 'gate-*'.")
 @click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only of this kind.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most events to begin with."
@@ -57,7 +55,7 @@ def events(
     data_dir: Path,
     follow: bool,
     as_json: bool,
-    camera: str | None,
+    globs: tuple[str, ...],
     kind: str | None,
     limit: int,
 ) -> None:
@@ -78,12 +76,19 @@ def events(
             return
         try:
             number = store.last_number()
-            for event in reversed(store.events(camera=camera, kind=wanted, limit=limit)):
-                _print_event(event, as_json=as_json)
+            known = known_cameras(store, config, data_dir) | {PIPELINE} if globs else set()
+            if follow:
+                warn_of_unknown(globs, known)
+            else:
+                cameras_meant(globs, known)
+            cameras = [name for name in known if is_meant(name, globs)] if globs else None
+            found = found_events(store, Wanted(cameras=cameras, kinds=[wanted] if wanted else ()))
+            for each in reversed(list(islice(found, limit))):
+                _print_event(each.event, as_json=as_json)
             while follow and not stop.requested:
                 for told in store.history_after(number):
                     number = told.number
-                    if camera in {None, told.event.camera_id} and wanted in {None, told.event.kind}:
+                    if is_meant(told.event.camera_id, globs) and wanted in {None, told.event.kind}:
                         _print_event(told.event, as_json=as_json)
                 clock.sleep(FOLLOW_EVERY_S)
         finally:
@@ -116,11 +121,12 @@ def subscribe(
             return
         try:
             number = 0 if from_start else _number_of(store, after) if after else store.last_number()
+            if cameras:
+                warn_of_unknown(cameras, known_cameras(store, config, data_dir) | {PIPELINE})
             while not stop.requested:
                 for told in store.history_after(number):
                     number = told.number
-                    wanted = not cameras or any(fnmatchcase(told.event.camera_id, pattern) for pattern in cameras)
-                    if wanted and (not kinds or told.event.kind in kinds):
+                    if is_meant(told.event.camera_id, cameras) and (not kinds or told.event.kind in kinds):
                         click.echo(event_to_cloudevent(told.event).decode())
                 sys.stdout.flush()
                 clock.sleep(FOLLOW_EVERY_S)
@@ -147,10 +153,11 @@ def _print_event(event: Event, *, as_json: bool) -> None:
 
 
 def sentence(event: Event) -> str:
-    """Say an event in one line, for people."""
-    span = f"since {_clock_time(event.started_at)}"
+    """Say an event in one line, for people; what is of another day than the line has a date of its own."""
+    began = clock_time(event.started_at, event.updated_at)
+    span = f"since {began}"
     if event.closed_at is not None:
-        span = f"{_clock_time(event.started_at)} to {_clock_time(event.closed_at)}"
+        span = f"{began} to {clock_time(event.closed_at, event.updated_at)}"
     sure = f", {100 * event.confidence:.0f} % sure" if event.kind is EventKind.NO_MASK else ""
     when = datetime.fromtimestamp(event.updated_at, UTC).astimezone().isoformat(timespec="seconds")
     what = f"{event.state.value:<7} {event.kind.value:<14} {event.camera_id:<16}"

@@ -22,7 +22,7 @@ from maskwatch.cli import command
 from maskwatch.cli.process import StackFile, wait_for_store
 from maskwatch.clock import ManualClock
 from maskwatch.domain import EventState
-from maskwatch.errors import ConfigError, StoreNotReady
+from maskwatch.errors import ConfigError, MaskwatchError, StoreNotReady
 from maskwatch.heartbeat import Stop
 from tests.builders import NOW, make_event
 from tests.servers import PASSWORD, deaf_port
@@ -90,6 +90,40 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="does not answer") as caught:
             call("store", "upgrade", "-c", str(config), "--data-dir", str(tmp_path))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    [
+        pytest.param(["status"], id="status"),
+        pytest.param(["upgrade"], id="upgrade"),
+        pytest.param(["downgrade", "0001", "--yes"], id="downgrade"),
+    ],
+)
+def test_what_is_no_database_is_refused_plainly(tmp_path: Path, command_line: list[str]) -> None:
+    """Something else in the place of the database, or a folder there, is one sentence and no traceback."""
+    (tmp_path / FILE_NAME).write_text("a letter to somebody, much longer than any header of a database would be")
+    with pytest.raises(ConfigError, match="is not a database of maskwatch"):
+        call("store", *command_line, "--data-dir", str(tmp_path))
+    (tmp_path / FILE_NAME).unlink()
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(MaskwatchError, match="unable to open database file"):
+        call("store", *command_line, "--data-dir", str(tmp_path))
+
+
+def test_a_data_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file stands where the data directory or its parent would be: it is named, and what was there stays."""
+    file, copy = tmp_path / "file", tmp_path / "copy.db"
+    open_store(tmp_path / "data").close()
+    call("backup", str(copy), "--data-dir", str(tmp_path / "data"))
+    file.write_text("mine")
+    for command_line in (["store", "upgrade"], ["restore", str(copy), "--yes"]):
+        with pytest.raises(ConfigError, match="file/data: cannot be written: Not a directory"):
+            call(*command_line, "--data-dir", str(file / "data"))
+    assert file.read_text() == "mine"
+    (tmp_path / "other" / FILE_NAME).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="is a folder, where the database belongs"):
+        call("restore", str(copy), "--yes", "--data-dir", str(tmp_path / "other"))
 
 
 def test_a_store_that_will_be_there_is_waited_for(tmp_path: Path) -> None:

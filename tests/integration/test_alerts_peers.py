@@ -249,7 +249,7 @@ def test_addresses_are_examined() -> None:
             make_subscription("e", to="apprise:json://localhost/x", secret=None),
         )
     )
-    found = {where[1:]: why for where, why in examine(settings)}
+    found = {(index, *where): why for index, each in enumerate(settings.subscriptions) for where, why in examine(each)}
     assert set(found) == {(0, "to"), (1, "to"), (2, "secret"), (3, "webhook", "ca_file")}
     assert "T0KEN" not in "".join(found.values())
     assert not logging.getLogger("apprise").propagate or logging.getLogger("apprise").level == logging.CRITICAL

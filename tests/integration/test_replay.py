@@ -85,6 +85,17 @@ def test_the_present_settings_are_those_of_the_folder(folder: Path) -> None:
     assert len(parsed(call("--from", "door.jsonl", "--json", "-c", "lax.yaml")[0])[0]) == 3
 
 
+def test_a_camera_that_has_no_settings_is_said(folder: Path) -> None:
+    """Beside the result stands which cameras are judged by what holds for all, under either set of rules."""
+    assert call("--from", "door.jsonl")[1] == "door: there are no settings: the defaults hold\n"
+    (folder / "cameras.yaml").write_text("cameras: [{id: door, source: /x.mp4}]\n")
+    assert call("--from", "door.jsonl", "--json")[1] == ""
+    said = "door: not among the cameras of lax.yaml: its `rule` and `defaults` hold\n"
+    assert call("--from", "door.jsonl", "--rules", "lax.yaml", "--compare")[1] == said
+    (folder / "cameras.yaml").write_text("cameras: [{id: door, source: /x.mp4, enabled: false}]\n")
+    assert "door: not among the cameras of cameras.yaml" in call("--from", "door.jsonl", "--json")[1]
+
+
 def test_rules_are_compared_where_only_statistics_are_wanted(folder: Path) -> None:
     """An episode is not new because the present settings would have told nobody of it; who looks is told so."""
     (folder / "cameras.yaml").write_text("privacy: {mode: statistics}\n")

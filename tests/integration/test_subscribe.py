@@ -90,3 +90,13 @@ def test_a_reader_goes_on_after_its_last_line(store: Store, tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
     assert done.returncode == 2
     assert "--after nothing: no such change is kept" in done.stderr
+
+
+def test_a_camera_that_is_not_there_yet_is_waited_for(store: Store, tmp_path: Path) -> None:
+    """A name that no camera has so far is said on standard error, and its changes come once it has any."""
+    with subscribed(tmp_path, "--camera", "yard") as process:
+        assert process.stderr is not None
+        said = "--camera: no camera is called yard so far; cameras are door, gate-north, pipeline\n"
+        assert process.stderr.readline() == said
+        store.commit(Step((), [make_event(id="yard-1", camera_id="yard")]))
+        assert next_change(process) == ("maskwatch.no_mask.opened", "yard-1")

@@ -606,7 +606,7 @@ def test_edited_settings_hold_from_the_next_second_on(bench: Bench) -> None:
 
 def test_a_camera_is_judged_by_its_own_rule(bench: Bench) -> None:
     """A camera with a rule of its own waits longer than the others, by the same log."""
-    gate = CameraSettings(id="gate", source="scripted:x", rule=RuleSettings(open_after_s=100))
+    gate = CameraSettings(id="gate", source="scripted:still", rule=RuleSettings(open_after_s=100))
     bench.start(watch=EditedSettings(Settings(cameras=(gate,))))
     for camera in ("door", "gate"):
         bench.log(Scene(camera).show(5, BARE).records)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from aggregator.store import Step
+from aggregator.store import Step, StoredFold
 from dashboard.model_cards import card_of
 from dashboard.texts import load_texts
 from maskwatch.cli import command as maskwatch
@@ -86,6 +86,23 @@ def test_a_viewer_reports_on_their_cameras(guarded: Page) -> None:
     ]
     assert people == [11, 1]
     assert guarded.log_in("guard").get("/api/v1/reports?camera=door").status_code == 404
+
+
+def test_a_report_on_no_camera_is_refused(page: Page) -> None:
+    """A misspelt camera is not there, rather than without anybody; one that is or was there may have zeros."""
+    count(page)
+    page.store.commit(Step([StoredFold("removed", retired=True)]))
+    page.clock.advance(600)
+    asked = {
+        name: page.client().get(f"/api/v1/reports?camera={name}") for name in ("dor", "door", "removed", "pipeline")
+    }
+    assert {name: answer.status_code for name, answer in asked.items()} == {
+        "dor": 404,
+        "door": 200,
+        "removed": 200,
+        "pipeline": 200,
+    }
+    assert "There is no such camera." in page.client().get("/reports?camera=dor").text
 
 
 @pytest.mark.parametrize("query", ["from=yesterday", "from=2024-01-01", "from=2000-01-01&by=day", "from=9e99"])

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ingest.capture_scripted import ScriptedCapture
+from ingest.capture_scripted import PAINTERS, ScriptedCapture
 from maskwatch.domain import LossReason
 from maskwatch.errors import SourceLost
+from maskwatch.settings_camera import SCENES
 from tests.fakes.capture import make_camera
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def test_what_changes(script: str, changes: bool) -> None:
     assert bool((one != two).any()) is changes
 
 
+def test_what_settings_allow_can_be_played() -> None:
+    """Every scene that a settings file may name has its painter, and no other."""
+    assert tuple(PAINTERS) == SCENES
+
+
 def test_parts_play_in_turn_and_end() -> None:
     """Parts with durations follow one another with growing times, and the last one's end is the end."""
     with ScriptedCapture(make_camera(source="scripted:moving*2,black*1")) as capture:
@@ -62,7 +68,6 @@ def test_a_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("nonsense", LossReason.NOT_FOUND),
         ("missing.jpg", LossReason.NOT_FOUND),
         ("refused", LossReason.REFUSED),
         ("flaky", LossReason.ENDED),

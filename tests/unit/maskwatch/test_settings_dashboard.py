@@ -6,7 +6,8 @@ import pytest
 
 from maskwatch.errors import ConfigError
 from maskwatch.settings_dashboard import DashboardSettings
-from maskwatch.settings_file import dump_settings, parse_settings
+from maskwatch.settings_dump import dump_settings
+from maskwatch.settings_file import parse_settings
 
 USER = "{name: chief, role: admin, password_hash: '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA'}"
 TOKEN = "{name: building, token: 0123456789abcdef01234567}"

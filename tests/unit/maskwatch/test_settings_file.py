@@ -14,10 +14,13 @@ import yaml
 from maskwatch.errors import ConfigError
 from maskwatch.settings import Settings
 from maskwatch.settings_camera import SourceKind
-from maskwatch.settings_file import SettingsWatch, dump_settings, load_settings, parse_settings
+from maskwatch.settings_dump import dump_settings
+from maskwatch.settings_file import SettingsWatch, load_settings, parse_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from maskwatch.settings_subscriptions import SubscriptionSettings
 
 MINIMAL = "cameras:\n  - id: door\n    source: rtsp://10.0.0.2/live\n"
 DOOR = "cameras:\n  - {id: door, source: /x.mp4"
@@ -119,6 +122,16 @@ def mistake(text: str) -> str:
             "site.yaml:2: cameras[0].source: write webcam: and the number of the device, such as webcam:0",
             id="webcam",
         ),
+        *(
+            pytest.param(
+                f"cameras:\n  - {{id: a, source: '{source}'}}\n",
+                "site.yaml:2: cameras[0].source: write scripted: and scenes with their seconds, such as "
+                "scripted:moving*5,black; known are moving, still, frozen, black, white, grey, flaky, refused, hang, "
+                "crash, or a picture's path (.jpg, .png)",
+                id=source,
+            )
+            for source in ("scripted:moving*abc", "scripted:moving*5,blak", "scripted:moving*-1", "scripted:")
+        ),
         pytest.param(
             "rule:\n  open_confidence: 0.5\n  close_confidence: 0.5\n",
             "site.yaml:1: rule: close_confidence must be below open_confidence",
@@ -186,6 +199,49 @@ def test_mistake(text: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake is answered with file, line, field and what to write instead."""
     monkeypatch.setenv("CAMERA_PASSWORD", "x")
     assert mistake(text) == said
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    """What is wrong in the text, in a field and between fields is told together, and nothing that only follows."""
+    text = """defaults:
+  fps: "${NOT_SET_FPS}"
+cameras:
+  - {id: door, source: 'rtsp://u:${NOT_SET}@10.0.0.2/1'}
+  - {id: door, source: /x.mp4, transport: tpc}
+  - {id: hall, source: /y.mp4, transport: tcp, transport: udp}
+subscriptions:
+  - {name: desk, to: 'https://desk.example/', secret: '${NOT_SET_SECRET}'}
+  - {name: guard, to: 'https://guard.example/', secret: short}
+  - {name: guard, to: 'mqtt://broker.example/x', cameras: [gate]}
+  - {name: radio, to: 'mqtt://broker.example/x', cooldown: 2}
+  - {name: siren, to: 'mqtt://broker.example/y'}
+detector: {threads: many}
+"""
+    found: list[str] = []
+
+    def examine(each: SubscriptionSettings) -> list[tuple[tuple[str | int, ...], str]]:
+        found.append(each.name)
+        return [(("to",), "does not answer")]
+
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(text, "site.yaml", examine)
+    begins = [
+        "site.yaml:2: defaults.fps: the environment variable NOT_SET_FPS is not set.",
+        "site.yaml:4: cameras[0].source: the environment variable NOT_SET is not set.",
+        "site.yaml:5: cameras[1].id: is the id of cameras[0] already",
+        "site.yaml:5: cameras[1].transport: 'tpc' is not known;",
+        "site.yaml:6: cameras[2].transport: stands here twice",
+        "site.yaml:8: subscriptions[0].secret: the environment variable NOT_SET_SECRET is not set.",
+        "site.yaml:9: subscriptions[1].secret: must have at least 16 characters;",
+        "site.yaml:10: subscriptions[2].name: is the name of subscriptions[1] already",
+        "site.yaml:10: subscriptions[2].cameras[0]: 'gate' is no camera;",
+        "site.yaml:11: subscriptions[3].cooldown: ",
+        "site.yaml:12: subscriptions[4].to: does not answer",
+        "site.yaml:13: detector.threads: must be a whole number",
+    ]
+    said = str(caught.value).splitlines()
+    assert [line[: len(begin)] for line, begin in zip(said, begins, strict=True)] == begins
+    assert found == ["siren"]
 
 
 def test_empty_file() -> None:
@@ -407,11 +463,12 @@ def test_watch_of_a_file_that_is_written_in_place(tmp_path: Path) -> None:
 def test_watch_of_a_file_that_is_edited_while_it_is_read(tmp_path: Path) -> None:
     """An edit between reading and watching is noticed at the first look."""
     path = tmp_path / "site.yaml"
-    write(path, MINIMAL)
+    told = "subscriptions:\n  - {name: desk, to: mqtt://broker.example/x}\n"
+    write(path, MINIMAL + told)
 
-    def edit(settings: Settings) -> list[tuple[tuple[str | int, ...], str]]:
-        if settings.cameras[0].fps != 9:
-            write(path, MINIMAL + "    fps: 9\n")
+    def edit(_: SubscriptionSettings) -> list[tuple[tuple[str | int, ...], str]]:
+        if "fps" not in path.read_text():
+            write(path, MINIMAL + "    fps: 9\n" + told)
         return []
 
     changed = SettingsWatch(path, edit).poll()
