@@ -199,6 +199,10 @@ def refuse_to_overwrite(option: str, target: Path | None, sources: Iterable[str]
             raise ConfigError(f"{option} {target}: is what is read; name another, as it would be replaced")
 
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""Least levels of what is logged. Libraries add some of their own to those that `logging` knows."""
+
+
 def start_logging(role: str, level: str = "INFO") -> None:
     """Log one line per event to standard error, in UTC, with nothing secret in it; raises ConfigError.
 
@@ -209,7 +213,7 @@ def start_logging(role: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_SafeFormatter(f"%(asctime)s %(levelname)-7s {role:<9} %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
     least = os.environ.get("MASKWATCH_LOG", level).upper()
-    if least not in logging.getLevelNamesMapping():
+    if least not in LEVELS:
         raise ConfigError(f"MASKWATCH_LOG: {least.lower()!r} is not known; known are debug, info, warning and error")
     logging.basicConfig(level=least, handlers=[handler], force=True)
     for chatty in ("alembic", "uvicorn.error"):  # they tell each step of what goes well
