@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from aggregator.store import open_store
@@ -166,14 +166,13 @@ def kill_again_and_again(folder: Path, *, kills: int, frames: int, seed: int) ->
     with EmbeddedValkey(folder / "bus", max_memory_bytes=64 * 2**20) as server:
         bus = RedisBus(server.url)
         try:
-            report = next(each for each in records if isinstance(each, CameraReport))
-            bus.put(CAMERAS_TABLE, CAMERA, camera_to_json(report))
+            _report(bus, records)
             with Aggregators(server.url, folder / "killed") as aggregators:
                 at_work = _arrive(bus, records, aggregators, folder / "killed", chance, kills)
-                killed = _outcome(bus, folder / "killed")
+                killed = _outcome(bus, records, folder / "killed")
             bus.delete([EVENTS])
             with Aggregators(server.url, folder / "calm"):
-                calm = _outcome(bus, folder / "calm")
+                calm = _outcome(bus, records, folder / "calm")
         finally:
             bus.close()
     return Story(len(records), kills, at_work, killed, calm)
@@ -187,6 +186,8 @@ def _arrive(
     store = open_store(folder)
     before = _position(store)
     for index, record in enumerate(records):
+        if isinstance(record, CameraReport):
+            _report(bus, records)
         bus.append(log_stream(CAMERA), record_to_fields(record), LOG_CAP)
         if index in deaths:
             if chance.random() < AT_WORK:
@@ -200,11 +201,22 @@ def _arrive(
     return at_work
 
 
-def _outcome(bus: Bus, folder: Path) -> Outcome:
+def _report(bus: Bus, records: list[LogRecord]) -> None:
+    """Have the camera reported now, as by an ingest that goes on."""
+    report = next(each for each in records if isinstance(each, CameraReport))
+    bus.put(CAMERAS_TABLE, CAMERA, camera_to_json(replace(report, reported_at=SystemClock().time())))
+
+
+def _outcome(bus: Bus, records: list[LogRecord], folder: Path) -> Outcome:
     last = bus.read_after({log_stream(CAMERA): BEGINNING}, count=100_000, block_s=0)[-1].id
     store = open_store(folder)
+
+    def is_at_the_end() -> bool:
+        _report(bus, records)
+        return _position(store) == last
+
     try:
-        wait_until(lambda: _position(store) == last, within_s=60, what="the end of the log", pause_s=0.1)
+        wait_until(is_at_the_end, within_s=60, what="the end of the log", pause_s=0.1)
         wait_until(lambda: not store.unpublished(), within_s=60, what="publishing", pause_s=0.1)
         entries = bus.read_after({EVENTS: BEGINNING}, count=100_000, block_s=0)
         published = [event_from_fields(entry.fields) for entry in entries]

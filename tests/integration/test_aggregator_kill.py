@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,9 +124,8 @@ class Run:
         self.clock = ManualClock(NOW)
         self.bus = MortalBus(self.clock)
         self.settings = parse_settings(RULES)
+        self.reports = [next(each for each in log if isinstance(each, CameraReport)) for log in logs.values()]
         for camera, records in logs.items():
-            report = next(each for each in records if isinstance(each, CameraReport))
-            self.bus.put(CAMERAS_TABLE, camera, camera_to_json(report))
             for record in records:
                 self.bus.append(log_stream(camera), record_to_fields(record), LOG_CAP)
         self.store = self._open()
@@ -137,6 +137,9 @@ class Run:
         due = [self.bus.calls + each for each in deaths]
         while idle < 3:
             self.bus.dies_at = due[died] if died < len(due) else 0
+            for report in self.reports:  # ingest goes on: its cameras stay reported
+                row = camera_to_json(replace(report, reported_at=self.clock.time()))
+                MemoryBus.put(self.bus, CAMERAS_TABLE, report.camera_id, row)
             try:
                 idle = 0 if self.worker.step() else idle + 1
             except Death:
