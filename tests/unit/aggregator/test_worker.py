@@ -310,7 +310,7 @@ def test_a_camera_without_an_ingest_ages_while_the_bus_is_away(bench: Bench) -> 
 
 def test_cameras_without_ingest_are_told_of_and_keep_nobody_in_view(bench: Bench) -> None:
     """One ingest of two dies: its camera's people end once, and the service says so until it is back."""
-    cameras = tuple(CameraSettings(id=each, source="scripted:x") for each in ("door", "gate"))
+    cameras = tuple(CameraSettings(id=each, source="scripted:moving") for each in ("door", "gate"))
     settings = Settings(cameras=cameras)
     bench.start(settings=settings)
     bench.log(Scene("door").show(5, BARE).records)
