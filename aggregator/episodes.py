@@ -98,11 +98,6 @@ def follow_camera(events: Mapping[EventKind, Event], report: CameraReport) -> li
     return changed
 
 
-def is_blind(report: CameraReport) -> bool:
-    """Whether nothing can be said of people while a camera reports this."""
-    return report.state in {CameraState.OFFLINE, CameraState.FROZEN}
-
-
 def event_id(camera_id: str, kind: EventKind, began: str) -> str:
     """Name an episode by what began it."""
     return str(uuid.uuid5(NAMESPACE, f"{camera_id}|{kind.value}|{began}"))

@@ -58,7 +58,6 @@ EXEMPT = {
 """Tables that grow with nothing but the number of cameras."""
 
 _READ = 500
-_CLOSED = select(events.c.id).where(events.c.closed_at.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)

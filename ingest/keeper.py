@@ -57,9 +57,6 @@ class ReadingProcess(Protocol):
         """End it at once."""
 
 
-Launch = "Callable[[CameraSettings, int, Condition | None], ReadingProcess]"
-
-
 class Keeper:
     """Looks after one camera's process."""
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Points = npt.NDArray[np.float32]
 
-INPUT_SIZE = 112  # side of the classifier's input: about 2 ms a face on one core, and faces are mostly smaller
 CONTEXT = 1.5  # side of a patch in sides of the crop
 SAME_FACE = 0.35  # intersection over union from which a found face is the labelled one
 NO_FACE = 0.05  # intersection over union below which a place has nothing to do with a labelled face

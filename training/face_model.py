@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
-PARTS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""Outputs of each stride and their channels."""
 
 
 def build(original: onnx.ModelProto) -> Any:

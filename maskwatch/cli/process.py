@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 BUS_URL_VARIABLE = "MASKWATCH_BUS_URL"
 """How the supervisor hands its workers the address of the bus: with a password in it, so not on a command line."""
 
-FORCED_EXIT = 130
 WAIT_S = 0.3
 T = TypeVar("T")
 
